@@ -1,0 +1,1 @@
+"""Pictures and clips to scores under named protocols."""

@@ -1,0 +1,5 @@
+"""NÜWA: text, image, video and sketch as 3D grids of tokens, and one model over them (arXiv 2111.12417)."""
+
+from nuwa.grid import Grid
+
+__all__ = ["Grid"]

@@ -1,0 +1,1 @@
+"""Raw data to 3D grids of tokens and back."""

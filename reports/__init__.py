@@ -1,0 +1,1 @@
+"""Result records to the tables and figures of the paper."""
