@@ -1,0 +1,26 @@
+"""Attention over grids of tokens: four variants, one definition, several backends.
+
+``ATTENTION`` holds the variants, ``mask`` defines them, ``attend`` computes them and ``BACKENDS`` says how.
+"""
+
+from nuwa.attention.attend import attend, choose
+from nuwa.attention.backend import BACKENDS, Backend, Problem
+from nuwa.attention.masks import dependencies, mask, neighbours
+from nuwa.attention.spec import ATTENTION, AttentionSpec, Axial3D, Block3D, Full, Nearby3D
+
+__all__ = [
+    "ATTENTION",
+    "BACKENDS",
+    "AttentionSpec",
+    "Axial3D",
+    "Backend",
+    "Block3D",
+    "Full",
+    "Nearby3D",
+    "Problem",
+    "attend",
+    "choose",
+    "dependencies",
+    "mask",
+    "neighbours",
+]
