@@ -1,0 +1,82 @@
+"""From exceptions to sentences: what a person at a command line sees when something is wrong.
+
+A user's mistake and a full disk are one sentence on stderr and an exit code; a fault of this code keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from nuwa.files import StorageError
+
+USAGE, FAILED, INTERRUPTED = 2, 1, 130
+"""Exit codes: the input is wrong (also tyro's code for a wrong option), the machine refused, Ctrl-C (128 + SIGINT)."""
+
+
+def run_cli(main: Callable[[list[str]], object], argv: Sequence[str] | None = None) -> int:
+    """Run ``main(arguments)`` and return the exit code: ``sys.exit(run_cli(main))``.
+
+    ``--debug`` anywhere among the arguments is taken out and makes every exception show its traceback. Without it,
+    ValueError gives 2, StorageError and OSError 1, Ctrl-C 130, each with one sentence. Any other exception is a fault
+    of the program and passes through. Wrong options are answered by tyro, with the nearest right one and code 2.
+
+    Args:
+        main: takes the arguments without the program's name and passes them to ``tyro.cli(..., args=arguments)``.
+        argv: the arguments; those of the process where None.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    arguments = [argument for argument in given if argument != "--debug"]
+    debug = len(arguments) < len(given)
+    try:
+        main(arguments)
+    except (Exception, KeyboardInterrupt) as error:
+        answer = explain(error)
+        if debug or answer is None:
+            raise
+        sentence, code = answer
+        print(sentence, file=sys.stderr)
+        return code
+    return 0
+
+
+def explain(error: BaseException) -> tuple[str, int] | None:
+    """The sentence and the exit code for ``error``, or None where it is a fault of the program.
+
+    A full disk is recognised wherever it lies in the chain of causes, and in safetensors' own exception.
+    """
+    if any(_is_disk_full(link) for link in _chain(error)):
+        named = isinstance(error, StorageError) and str(error)
+        return _error(named or f"disk full{_at(error)}; free some space and run the same command again"), FAILED
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped by Ctrl-C", INTERRUPTED
+    if isinstance(error, ValueError):
+        return _error(f"{error} (--debug shows where)"), USAGE
+    if isinstance(error, StorageError):
+        return _error(str(error)), FAILED
+    if isinstance(error, OSError):
+        return _error(f"{error.strerror or error}{_at(error)} (--debug shows where)"), FAILED
+    return None
+
+
+def _error(text: str) -> str:
+    return "error: " + " ".join(text.split())
+
+
+def _at(error: BaseException) -> str:
+    names = [link.filename for link in _chain(error) if isinstance(link, OSError) and link.filename is not None]
+    return f": {names[0]}" if names else ""
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"(os error {errno.ENOSPC})" in str(error)  # safetensors reports Rust's I/O errors as text
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
