@@ -1,0 +1,1 @@
+"""Metrics: streaming, mergeable torchmetrics classes over pure functions."""

@@ -1,0 +1,64 @@
+"""The ``@sprites-1`` family: scores by the small judges of the sprites world.
+
+They order models of sprites and are never set beside a number made with Inception or OpenAI's CLIP.
+"""
+
+from __future__ import annotations
+
+from evaluation.protocols.base import register
+from evaluation.protocols.kinds import CaptionAccuracyProtocol, CLIPSIMProtocol, FIDProtocol, InceptionScoreProtocol
+
+_FAMILY = "sprites-1"
+_SOURCE = "this project; pictures of the sprites world, judged by networks trained on it"
+
+FID = register(
+    FIDProtocol(
+        family=_FAMILY,
+        network="sprites image judge 1, features",
+        weights_sha256=None,
+        width=128,
+        size_px=None,
+        resize="none",
+        normalise="none",
+        radii=(0, 1, 2, 4, 8),
+        blur_kernel="gaussian",
+        blur_picture_px=256,
+        replicates=200,
+        interval_seed=2020,
+        source=f"{_SOURCE}; FID-k of Ramesh et al. 2021 and of NÜWA, table 1, whose radii are meant at 256 px",
+    )
+)
+
+INCEPTION_SCORE = register(
+    InceptionScoreProtocol(
+        family=_FAMILY,
+        network="sprites image judge 1, class logits",
+        weights_sha256=None,
+        classes=48,
+        replicates=1000,
+        interval_seed=2020,
+        source=f"{_SOURCE}; splits, order and seed as in torch-fidelity",
+    )
+)
+
+CLIPSIM = register(
+    CLIPSIMProtocol(
+        family=_FAMILY,
+        network="sprites CLIP judge 1",
+        weights_sha256=None,
+        replicates=1000,
+        interval_seed=2020,
+        source=f"{_SOURCE}; CLIPSIM of GODIVA (Wu et al. 2021), raw cosine as in NÜWA, table 2",
+    )
+)
+
+CAPTION_ACCURACY = register(
+    CaptionAccuracyProtocol(
+        family=_FAMILY,
+        network="sprites image judge 1, logits of nine places",
+        weights_sha256=None,
+        replicates=1000,
+        interval_seed=2020,
+        source=_SOURCE,
+    )
+)
