@@ -120,7 +120,6 @@ def _neighbours(spec: AttentionSpec, grid: Grid, kv_grid: Grid, causal: bool, de
         count = admitted.sum(1)
         valid = torch.arange(int(count.max()), device="cpu") < count[:, None]
         index = torch.zeros(valid.shape, dtype=torch.int64, device="cpu")
-        index[valid] = admitted.nonzero()[
-            :, 1
-        ]  # both run through the rows in order, so the k-th of a row meets the k-th
+        # Both sides run row by row, so the first keys of a row meet its first places.
+        index[valid] = admitted.nonzero()[:, 1]
         return index, valid

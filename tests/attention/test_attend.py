@@ -1,0 +1,70 @@
+"""The entry point: what it refuses, and what it says it will run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nuwa import Grid
+from nuwa.attention import ATTENTION, BACKENDS, Axial3D, Full, Nearby3D, Problem, attend, choose
+
+GRID = Grid(2, 2, 3)
+
+
+def x(s: int = 12, b: int = 1, n: int = 2, k: int = 4, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.zeros(b, n, s, k, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("q", "k", "v", "more", "message"),
+    [
+        (x(11), x(), x(), {}, r"queries: grid 2x2x3 has 12 cells, got 11; pass the grid"),
+        (x(), x(11), x(), {}, r"keys: grid 2x2x3 has 12 cells, got 11"),
+        (x(), x(), x(11), {}, r"values: grid 2x2x3 has 12 cells, got 11"),
+        (x(), x(), x(), {"kv_grid": Grid(1, 2, 3)}, r"keys: grid 1x2x3 has 6 cells, got 12"),
+        (x(), x(k=5), x(), {}, r"keys: expected .* head width of the queries \(1, 2, 12, 4\), got \(1, 2, 12, 5\)"),
+        (x(), x(), x(n=1), {}, r"values: expected batch, heads and head width"),
+        (x(), x(b=2), x(b=2), {}, r"keys: expected batch"),
+        (x()[0], x(), x(), {}, r"queries: expected \(b, n, s, k\), got shape \(2, 12, 4\); split the heads"),
+        (x(), x(dtype=torch.bfloat16), x(), {}, r"keys: expected .* torch.float32 on cpu, got torch.bfloat16"),
+        (x(dtype=torch.int64), x(), x(), {}, r"queries: expected a floating dtype .* got torch.int64"),
+        (x(), x(), x(), {"spec": "nearby3d"}, r"spec: expected an attention spec .* got 'nearby3d'; .*ATTENTION\["),
+        (x(), x(), x(), {"causal": True, "kv_grid": Grid(3, 2, 2)}, r"expected queries and keys on one grid"),
+        (x(), x(), x(), {"key_mask": torch.ones(1, 12)}, r"key_mask: expected bool .* \(1, 12\) .* got torch.float32"),
+        (x(), x(), x(), {"key_mask": torch.ones(1, 11) > 0}, r"key_mask: .* got torch.bool \(1, 11\)"),
+        (x(), x(), x(), {"backend": "lokal"}, r"unknown attention backend 'lokal'; did you mean 'local'\?"),
+        (x(), x(), x(), {"backend": "local"}, r"'local' cannot run this: .* Full\(\); expected one of reference, sdpa"),
+    ],
+)
+def test_bad_input(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, more: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        attend(q, k, v, **{"spec": Full(), "grid": GRID, **more})
+
+
+def test_the_local_kernel_refuses_a_key_mask() -> None:
+    with pytest.raises(ValueError, match=r"'local' cannot run this: it takes no key_mask"):
+        attend(x(), x(), x(), spec=Nearby3D(), grid=GRID, key_mask=torch.ones(1, 12) > 0, backend="local")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ATTENTION)
+def test_the_error_names_backends_that_do_run(name: str, backend: str) -> None:
+    """Whatever a backend refuses, the reference takes, and ``auto`` chooses one that takes it."""
+    problem = Problem(spec=ATTENTION[name](), grid=GRID, kv_grid=GRID, causal=True)
+    if BACKENDS[backend].why_not(problem) is None:
+        assert choose(problem, backend) == backend
+    else:
+        with pytest.raises(ValueError, match="expected one of reference"):
+            choose(problem, backend)
+    assert BACKENDS[choose(problem)].why_not(problem) is None
+
+
+def test_the_written_table() -> None:
+    paper = Grid(10, 21, 21)
+
+    def chosen(**what: object) -> str:
+        return choose(Problem(**{"grid": paper, "kv_grid": paper, "spec": Nearby3D(), "causal": True, **what}))
+
+    assert chosen() == "local"
+    assert chosen(spec=Full()) == chosen(spec=Axial3D()) == chosen(key_mask=True) == "sdpa"
+    assert chosen(grid=Grid(1, 4, 4), kv_grid=Grid(1, 4, 4)) == "sdpa"
