@@ -1,0 +1,68 @@
+"""What every dataset of captioned pictures offers, so that a runner need not know where the pictures come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, order=True)
+class Skipped:
+    """One sample that was left out, and why; result records list them."""
+
+    id: str
+    reason: str
+
+
+@runtime_checkable
+class CaptionedPictures(Protocol):
+    """A fixed list of captioned pictures. What could not be read is not in the list but in ``skipped``.
+
+    Positions run over ``range(len(self))``, and ``ids``, ``captions`` and ``image`` agree on them.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset, such as ``"coco"``."""
+
+    @property
+    def version(self) -> str:
+        """Version or year of the dataset, such as ``"2017"``."""
+
+    @property
+    def split(self) -> str:
+        """Split, such as ``"val"``."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over what the samples are; equal only for the same samples in the same order."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """One id per sample, unique; generated pictures are filed under it."""
+
+    @property
+    def captions(self) -> Sequence[str]:
+        """One caption per sample, never empty."""
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Samples that were left out, with the reason."""
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> Tensor:
+        """Picture ``index``, uint8 (3, size_px, size_px) RGB."""
+
+
+def some(names: Sequence[str], limit: int = 10) -> str:
+    """The first ``limit`` names, with how many more there are.
+
+    >>> some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {more} more" if more > 0 else "")
