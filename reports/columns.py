@@ -1,0 +1,98 @@
+"""What each table of the paper has in its columns, and how a metric is printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FID_RADII = (0, 1, 2, 4, 8)
+FID_K = tuple(f"FID-{k}" for k in FID_RADII)
+_FIDELITY = (*FID_K, "FID", "IS", "CLIPSIM", "caption accuracy")
+_VIDEO = ("acc", "FID-img", "FID-vid", "FVD", "CLIPSIM", "caption accuracy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaperTable:
+    """One table of arXiv 2111.12417: its number, its title, the task of its records, its leading columns in order."""
+
+    number: str
+    title: str
+    task: str
+    columns: tuple[str, ...]
+
+
+PAPER_TABLES = (
+    PaperTable(number="1", title="Text to image", task="t2i", columns=_FIDELITY),
+    PaperTable(number="2", title="Text to video", task="t2v", columns=_VIDEO),
+    PaperTable(number="3", title="Video prediction", task="v2v", columns=("FVD", "FID-vid", "SSIM")),
+    PaperTable(number="4", title="Tokenizers", task="ablate-tokenizer", columns=("SSIM", "FID", "PA", "FWIoU")),
+    PaperTable(number="5", title="Multi-task pre-training", task="ablate-tasks", columns=("FID-vid", "CLIPSIM")),
+    PaperTable(number="6", title="Attention", task="ablate-attention", columns=("FID-vid", "Detected PA", *_FIDELITY)),
+    PaperTable(number="7", title="Cost of attention", task="cost", columns=("cost",)),
+)
+TASKS = {
+    **{table.task: table.title for table in PAPER_TABLES},
+    "s2i": "Sketch to image",
+    "i2i": "Image completion",
+    "ti2i": "Text-guided image manipulation",
+    "s2v": "Sketch to video",
+    "tv2v": "Text-guided video manipulation",
+}
+
+
+def paper_table(task: str) -> PaperTable | None:
+    """The paper's table for ``task``, or ``None`` where the paper prints none."""
+    return next((table for table in PAPER_TABLES if table.task == task), None)
+
+
+def title_of(task: str) -> str:
+    """``task`` in words; an unknown task keeps its own name."""
+    return TASKS.get(task, task)
+
+
+def leading_columns(task: str) -> tuple[str, ...]:
+    """Metrics of the first table of ``task`` in order; all other metrics go to the second one."""
+    if table := paper_table(task):
+        return table.columns
+    video = task.endswith("2v")
+    return ("FID-vid", "FVD", "Detected PA", *_VIDEO) if video else (*_FIDELITY, "SSIM", "PA", "FWIoU")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a metric is printed: ``scale`` times the recorded value, with ``decimals`` places, under ``unit``."""
+
+    decimals: int = 2
+    scale: float = 1.0
+    unit: str = ""
+
+    def text(self, value: float) -> str:
+        """``value`` as printed.
+
+        >>> look("caption accuracy").text(0.6328)
+        '63.3'
+        """
+        text = f"{value * self.scale:.{self.decimals}f}"
+        return text.removeprefix("-") if float(text) == 0 else text
+
+
+def look(metric: str) -> Look:
+    """How ``metric`` is printed: accuracies in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""
+    if metric == "acc" or "accuracy" in metric:
+        return Look(decimals=1, scale=100.0, unit="%")
+    if metric in ("CLIPSIM", "SSIM", "PA", "FWIoU", "Detected PA"):
+        return Look(decimals=4)
+    return Look()
+
+
+def look_of_column(metric: str, values: list[float]) -> Look:
+    """The look of a whole column: its metric's, with up to six places where small distances would lose their digits.
+
+    >>> look_of_column("FID-0", [0.0123, 8.5]).text(0.0123)
+    '0.012'
+    """
+    base = look(metric)
+    sizes = [abs(value) for value in values if value != 0]
+    decimals = base.decimals
+    while base.unit != "%" and decimals < 6 and sizes and min(sizes) < 10.0 ** (1 - decimals):
+        decimals += 1
+    return Look(decimals=decimals, scale=base.scale, unit=base.unit)

@@ -1,0 +1,141 @@
+"""A table written down: Markdown, LaTeX, aligned text and CSV. HTML is :mod:`reports.page`'s part.
+
+All writers agree: rows in groups, the best model value bold (or ``*`` on a terminal) and the second underlined (``_``),
+half the 95% interval behind ±, notes below. The same tables give the same bytes.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from reports import escape
+from reports.tables import Cell, Table
+
+TEMPLATES = Path(__file__).with_name("templates")
+_TEXT_MARKS = {"best": "*", "second": "_", None: " "}
+
+
+def markdown(tables: Sequence[Table]) -> str:
+    """The tables as GitHub Markdown."""
+    return "\n".join(_markdown(table) for table in tables)
+
+
+def _markdown(table: Table) -> str:
+    def cell(cell: Cell | None) -> str:
+        if cell is None:
+            return "–"
+        text = {"best": f"**{cell.text}**", "second": f"<u>{cell.text}</u>", None: cell.text}[cell.mark]
+        return text + (f" <sub>±{cell.half}</sub>" if cell.half else "")
+
+    heads = [f"{escape.markdown(c.heading)}{f' <sup>{c.letter}</sup>' if c.letter else ''}" for c in table.columns]
+    lines = [f"### {escape.markdown(table.title)}", ""]
+    lines += [f"| {' | '.join(['', *heads])} |", "|" + " :-- |" + " --: |" * len(heads)]
+    for group in table.groups:
+        lines.append(f"| **{escape.markdown(group.title)}** |" + " |" * len(heads))
+        for row in group.rows:
+            name = escape.markdown(row.name)
+            lines.append(
+                f"| {f'*{name}*' if group.kind == 'published' else name} | " + " | ".join(map(cell, row.cells)) + " |"
+            )
+    notes = [f"{f'<sup>{mark}</sup> ' if mark else ''}{escape.markdown(text)}  " for mark, text in table.notes]
+    return "\n".join([*lines, "", *notes]).rstrip() + "\n"
+
+
+def text(table: Table) -> str:
+    """The table aligned for a terminal; ``*`` stands behind the best model value, ``_`` behind the second."""
+
+    def cell(cell: Cell | None) -> str:
+        if cell is None:
+            return "–  "
+        return f"{cell.text}{f' ±{cell.half}' if cell.half else ''} {_TEXT_MARKS[cell.mark]}"
+
+    body: list[tuple[str, list[str]] | str] = []
+    for group in table.groups:
+        body.append(escape.plain(group.title))
+        body += [(f"  {escape.plain(row.name)}", [cell(c) for c in row.cells]) for row in group.rows]
+    rows = [line for line in body if isinstance(line, tuple)]
+    names = max([escape.width(name) for name, _ in rows], default=0)
+    widths = [max([8, *(escape.width(cells[i]) for _, cells in rows)]) for i in range(len(table.columns))]
+    heads = [
+        textwrap.wrap(f"{c.heading}{f' {c.letter}' if c.letter else ''}", width - 2, break_long_words=False)
+        for c, width in zip(table.columns, widths, strict=True)
+    ]
+    widths = [max(width, *(escape.width(part) + 2 for part in head)) for head, width in zip(heads, widths, strict=True)]
+    height = max(map(len, heads), default=0)
+    heads = [[""] * (height - len(head)) + [f"{part}  " for part in head] for head in heads]
+
+    def line(name: str, cells: Sequence[str]) -> str:
+        parts = [name + " " * (names - escape.width(name))]
+        parts += [" " * (width - escape.width(part)) + part for part, width in zip(cells, widths, strict=True)]
+        return " ".join(parts).rstrip()
+
+    rule = "─" * (names + sum(widths) + len(widths))
+    lines = [escape.plain(table.title), rule, *(line("", part) for part in zip(*heads, strict=True)), rule]
+    lines += [entry if isinstance(entry, str) else line(*entry) for entry in body]
+    if any(c is not None and c.mark for group in table.groups for row in group.rows for c in row.cells):
+        lines += [rule, "* best, _ second among models under one protocol and data set"]
+    else:
+        lines.append(rule)
+    return "\n".join([*lines, *(f"{mark} {note}".strip() for mark, note in table.notes)]) + "\n"
+
+
+def latex(tables: Sequence[Table]) -> str:
+    """The tables with booktabs rules: a document for pdflatex, and a part of a paper when it is \\input there."""
+
+    def cell(cell: Cell | None) -> str:
+        if cell is None:
+            return "--"
+        number = escape.latex(cell.text)
+        number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}", None: number}[cell.mark]
+        return number + (rf"\,{{\tiny$\pm${escape.latex(cell.half)}}}" if cell.half else "")
+
+    return _render("table.tex.j2", tables=tables, cell=cell, latex=escape.latex)
+
+
+def _render(template: str, **values: object) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=False,  # LaTeX: every value passes through escape.latex instead
+        undefined=jinja2.StrictUndefined,
+        block_start_string="<%",
+        block_end_string="%>",
+        variable_start_string="<<",
+        variable_end_string=">>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def csv(ours: pd.DataFrame, published: pd.DataFrame) -> str:
+    """All numbers of a task in tidy form: ours (:func:`reports.tables.tidy`), then the published ones.
+
+    Values are those of the records, unrounded and unscaled; the published rows have the
+    role "published" and a protocol that says so.
+    """
+    theirs = pd.DataFrame(
+        {
+            "record": published["paper"] + ", " + published["source_table"],
+            "task": published["task"],
+            "data": published["dataset"],
+            "row": published["label"],
+            "role": "published",
+            "metric": published["metric"],
+            "protocol": published["note"],
+            "value": published["number"],
+            "higher_is_better": published["higher_is_better"],
+        }
+    )
+    frames = [frame for frame in (ours, theirs) if len(frame)]
+    columns = [column for column in ours.columns if column != "mark"] + ["mark"]
+    frame = pd.concat(frames, ignore_index=True).reindex(columns=columns) if frames else ours
+    frame["n"] = frame["n"].astype("Int64")
+    return frame.to_csv(index=False, lineterminator="\n")

@@ -1,0 +1,291 @@
+"""Records to tables: which row, which column, what is best. Writing a table down is :mod:`reports.render`'s part.
+
+A column is one metric under one protocol, so two protocols never share a column, and a mark for the best value is given
+within one column and one data set only.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import pandas as pd
+
+from evaluation.records import Record
+from reports.columns import Look, leading_columns, look_of_column, title_of
+
+Mark = Literal["best", "second"]
+Kind = Literal["model", "reference", "published"]
+
+PUBLISHED_NOTE = (
+    "As published; data and protocol differ from ours or are unknown, so these rows are for orientation and are not "
+    "ranked."
+)
+REFERENCE_NOTE = (
+    "Reference rows: real data is the best that can be reached, the tokenizer's reconstruction the best that the "
+    "tokenizer allows, the baseline what comes without skill."
+)
+_REFERENCE_ORDER = {"real": 0, "reconstruction": 1, "baseline": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One metric under one protocol; ``protocol`` is ``None`` where only published rows have the metric."""
+
+    metric: str
+    protocol: str | None
+    higher_is_better: bool
+    unit: str
+    letter: str | None
+
+    @property
+    def arrow(self) -> str:
+        """The direction in which the metric gets better."""
+        return "↑" if self.higher_is_better else "↓"
+
+    @property
+    def heading(self) -> str:
+        """Name, unit and arrow, as printed: ``caption accuracy (%) ↑``."""
+        return f"{self.metric}{f' ({self.unit})' if self.unit else ''} {self.arrow}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number as printed (``text``, half the width of its 95% interval ``half``) and as recorded."""
+
+    text: str
+    half: str | None = None
+    value: float | None = None
+    low: str | None = None
+    high: str | None = None
+    n: int | None = None
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """A name and one cell or ``None`` per column; ``source`` says where the row comes from."""
+
+    name: str
+    source: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rows of one kind that belong together under a title."""
+
+    kind: Kind
+    title: str
+    rows: tuple[TableRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table ready to be written: ``slug`` names it in ids, ``notes`` stand below it as (mark, text)."""
+
+    slug: str
+    title: str
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    notes: tuple[tuple[str, str], ...]
+
+
+def tidy(records: Sequence[Record]) -> pd.DataFrame:
+    """Records as a tidy frame, one number a row, with the mark "best" or "second" where it has earned one.
+
+    Columns: ``record task data fingerprint row role metric protocol value ci95_low ci95_high n higher_is_better mark``.
+    Only rows of role "model" are ranked, within one metric, protocol and data set, where at least two compete; values
+    that print the same share a mark. ValueError where a row gives one metric twice or rows disagree on the direction.
+    """
+    names = [record.name for record in records]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"expected records of different names, got {twice[0]!r} twice; rename one run")
+    frame = pd.DataFrame(
+        [
+            {
+                "record": record.name,
+                "task": record.task,
+                "data": f"{record.dataset.name} {record.dataset.version}, {record.dataset.split}",
+                "fingerprint": record.dataset.fingerprint,
+                "row": row.name,
+                "role": row.role,
+                "metric": metric.name,
+                "protocol": metric.protocol,
+                "value": metric.value,
+                "ci95_low": metric.ci95[0],
+                "ci95_high": metric.ci95[1],
+                "n": metric.n,
+                "higher_is_better": metric.higher_is_better,
+            }
+            for record in records
+            for row in record.rows
+            for metric in row.metrics
+        ],
+        columns=[
+            *("record", "task", "data", "fingerprint", "row", "role", "metric", "protocol"),
+            *("value", "ci95_low", "ci95_high", "n", "higher_is_better"),
+        ],
+    )
+    key = ["record", "row", "metric", "protocol"]
+    if (again := frame.duplicated(key)).any():
+        raise ValueError(
+            f"{frame.loc[again, key].iloc[0].to_dict()} stands twice; give each row of a record its own name"
+        )
+    for metric, directions in frame.groupby("metric", sort=False)["higher_is_better"]:
+        if directions.nunique() > 1:
+            raise ValueError(
+                f"metric {metric!r}: rows disagree on higher_is_better; the record was made by mixed versions"
+            )
+    frame["mark"] = _marks(frame)
+    return frame
+
+
+def _marks(frame: pd.DataFrame) -> pd.Series[str]:
+    marks = pd.Series("", index=frame.index, dtype=object)
+    models = frame[frame["role"] == "model"]
+    for (metric, protocol, *_), rivals in models.groupby(["metric", "protocol", "data", "fingerprint"], sort=False):
+        if len(rivals) < 2:
+            continue
+        column = frame[(frame["metric"] == metric) & (frame["protocol"] == protocol)]
+        look = look_of_column(str(metric), list(column["value"]))
+        printed = rivals["value"].map(look.text).astype(float)
+        rank = printed.rank(method="dense", ascending=not rivals["higher_is_better"].iloc[0])
+        marks[rank.index[rank == 1]] = "best"
+        marks[rank.index[rank == 2]] = "second"
+    return marks
+
+
+def build_tables(records: Sequence[Record], task: str, published: pd.DataFrame) -> tuple[Table, ...]:
+    """The tables of one task: the leading metrics with the published rows below, then all further metrics.
+
+    ``records`` all have ``task``; ``published`` is :func:`reports.published.load_published`'s frame. The second
+    table is left out where no record has a further metric.
+    """
+    frame = tidy(records)
+    leading = leading_columns(task)
+    theirs = published[(published["task"] == task) & (published["table"] != "human study")]
+    number = theirs["table"].iloc[0] if len(theirs) else None
+    title = title_of(task) + (f" (layout of Table {number})" if number else "")
+    slug = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")
+    first = _table(f"{slug}-scores", title, frame[frame["metric"].isin(leading)], theirs, leading)
+    rest = frame[~frame["metric"].isin(leading)]
+    if rest.empty:
+        return (first,)
+    names = tuple(rest["metric"].drop_duplicates())
+    details = "accuracy by attribute" if all("accuracy" in name for name in names) else "further metrics"
+    return first, _table(f"{slug}-details", f"{title_of(task)}: {details}", rest, theirs.iloc[:0], names)
+
+
+def _table(slug: str, title: str, ours: pd.DataFrame, theirs: pd.DataFrame, order: Sequence[str]) -> Table:
+    columns, looks = _columns(ours, theirs, order)
+    groups = [*_our_groups(ours, columns, looks), *_published_groups(theirs, columns)]
+    notes = [(column.letter or "", _protocol_note(ours, column)) for column in columns if column.letter]
+    merged = list(dict.fromkeys(notes))
+    if any(group.kind == "reference" for group in groups):
+        merged.append(("", REFERENCE_NOTE))
+    if len(theirs):
+        merged.append(("†", PUBLISHED_NOTE))
+    return Table(slug=slug, title=title, columns=tuple(columns), groups=tuple(groups), notes=tuple(merged))
+
+
+def _columns(ours: pd.DataFrame, theirs: pd.DataFrame, order: Sequence[str]) -> tuple[list[Column], list[Look]]:
+    """Columns in ``order``; two protocols of a metric get two, a metric only published one without protocol."""
+    protocols = list(ours["protocol"].drop_duplicates())
+    letters = dict(zip(protocols, _letters(len(protocols)), strict=True))
+    columns, looks = [], []
+    for metric in order:
+        mine = ours[ours["metric"] == metric]
+        published = theirs[theirs["metric"] == metric]
+        for protocol in list(mine["protocol"].drop_duplicates()) or ([None] if len(published) else []):
+            values = mine[mine["protocol"] == protocol]
+            better = bool((values if len(values) else published)["higher_is_better"].iloc[0])
+            look = look_of_column(metric, list(values["value"]))
+            letter = letters[protocol] if protocol else None
+            columns.append(
+                Column(metric=metric, protocol=protocol, higher_is_better=better, unit=look.unit, letter=letter)
+            )
+            looks.append(look)
+    return columns, looks
+
+
+def _letters(count: int) -> list[str]:
+    alphabet = string.ascii_lowercase
+    return [alphabet[i % 26] * (i // 26 + 1) for i in range(count)]
+
+
+def _protocol_note(ours: pd.DataFrame, column: Column) -> str:
+    mine = ours[ours["protocol"] == column.protocol]
+    low, high = int(mine["n"].min()), int(mine["n"].max())
+    return f"{column.protocol}, n = {low:,}" + (f" to {high:,}" if high > low else "") + ", ± half a 95% interval"
+
+
+def _our_groups(ours: pd.DataFrame, columns: Sequence[Column], looks: Sequence[Look]) -> list[Group]:
+    several = ours["record"].nunique() > 1
+    groups = []
+    for (data, _), on_data in ours.groupby(["data", "fingerprint"], sort=False):
+        kinds: tuple[tuple[Kind, str, pd.DataFrame], ...] = (
+            ("model", f"Models on {data}", on_data[on_data["role"] == "model"]),
+            ("reference", f"Reference rows on {data}", on_data[on_data["role"] != "model"]),
+        )
+        for kind, title, part in kinds:
+            rows = [
+                (
+                    _REFERENCE_ORDER.get(str(numbers["role"].iloc[0]), -1),
+                    _row(str(record), str(name), numbers, columns, looks),
+                )
+                for (record, name), numbers in part.groupby(["record", "row"], sort=False)
+            ]
+            if several:
+                rows = [(order, replace(row, name=f"{row.name} · {row.source}")) for order, row in rows]
+            if rows:
+                ordered = tuple(row for _, row in sorted(rows, key=lambda pair: pair[0]))
+                groups.append(Group(kind=kind, title=title, rows=ordered))
+    return groups
+
+
+def _row(record: str, name: str, numbers: pd.DataFrame, columns: Sequence[Column], looks: Sequence[Look]) -> TableRow:
+    found = {(number.metric, number.protocol): number for number in numbers.itertuples(index=False)}
+    cells = [
+        _cell(found.get((column.metric, column.protocol)), look) for column, look in zip(columns, looks, strict=True)
+    ]
+    return TableRow(name=name, source=record, cells=tuple(cells))
+
+
+def _cell(number: Any, look: Look) -> Cell | None:
+    if number is None:
+        return None
+    low, high = float(number.ci95_low), float(number.ci95_high)
+    return Cell(
+        text=look.text(number.value),
+        half=look.text((high - low) / 2),
+        value=float(number.value),
+        low=look.text(low),
+        high=look.text(high),
+        n=int(number.n),
+        mark=number.mark or None,
+    )
+
+
+def _published_groups(theirs: pd.DataFrame, columns: Sequence[Column]) -> list[Group]:
+    """Published rows by data set, each value under the first column of its metric, printed exactly as published."""
+    first = {column.metric: i for i, column in reversed(list(enumerate(columns)))}
+    groups = []
+    for dataset, on_data in theirs.groupby("dataset", sort=False):
+        rows = []
+        for label, numbers in on_data.groupby("label", sort=False):
+            cells: list[Cell | None] = [None] * len(columns)
+            for number in numbers.to_dict("records"):
+                if number["metric"] in first:
+                    value = None if math.isnan(number["number"]) else float(number["number"])
+                    half = number["plus_minus"] or None
+                    cells[first[number["metric"]]] = Cell(text=number["value"], half=half, value=value)
+            source = f"{numbers['paper'].iloc[0]}, {numbers['source_table'].iloc[0]}; {numbers['note'].iloc[-1]}"
+            rows.append(TableRow(name=str(label), source=source, cells=tuple(cells)))
+        table = on_data["source_table"].iloc[0]
+        groups.append(Group(kind="published", title=f"Published †, {dataset}, {table}", rows=tuple(rows)))
+    return groups
