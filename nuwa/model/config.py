@@ -1,0 +1,67 @@
+"""Sizes of the model and its attention, as one frozen value that is stored with every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from nuwa.attention import ATTENTION, AttentionSpec, Full, Nearby3D
+from nuwa.grid import Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """An encoder over conditions and a decoder over the target grid (paper, section 3.2).
+
+    ``encoder_attention`` serves grids with rows and columns (sketches, given pictures); text is always seen whole.
+    """
+
+    grid: Grid  # of the target
+    num_codes: int  # v of the target's tokenizer
+    vocab_size: int  # of the text tokenizer
+    d: int = 128
+    num_heads: int = 4
+    encoder_layers: int = 2
+    decoder_layers: int = 6
+    ff_ratio: int = 4
+    dropout: float = 0.0
+    encoder_attention: AttentionSpec = Nearby3D()
+    decoder_attention: AttentionSpec = Nearby3D()
+    stem: Literal["nearby", "raster"] = "nearby"
+
+    def __post_init__(self) -> None:
+        if self.d % self.num_heads:
+            raise ValueError(f"d: expected a multiple of num_heads = {self.num_heads}, got {self.d}")
+        if self.stem not in ("nearby", "raster"):
+            raise ValueError(f"stem: expected 'nearby' or 'raster', got {self.stem!r}")
+
+    @property
+    def text_attention(self) -> AttentionSpec:
+        """Text is always seen whole (the paper's extent (1, 1, ∞))."""
+        return Full()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        state = dict(vars(self))
+        state["grid"] = list(self.grid.shape)
+        for name in ("encoder_attention", "decoder_attention"):
+            spec: AttentionSpec = state[name]
+            state[name] = {"name": spec.name, **asdict(spec)}  # type: ignore[call-overload]
+        return state
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> ModelConfig:
+        """Inverse of :meth:`to_dict`. ValueError for unknown keys or names."""
+        unknown = set(state) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ValueError(f"model config: unknown keys {sorted(unknown)}; the checkpoint is of another version")
+        state = dict(state, grid=Grid(*state["grid"]))
+        for name in ("encoder_attention", "decoder_attention"):
+            state[name] = spec_from_dict(state[name])
+        return cls(**state)
+
+
+def spec_from_dict(state: dict[str, Any]) -> AttentionSpec:
+    """An attention variant from its name and parameters, such as ``{"name": "nearby3d", "extent": [3, 3, 3]}``."""
+    parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items()}
+    return ATTENTION[parameters.pop("name")](**parameters)

@@ -1,0 +1,40 @@
+"""Tokens plus one learned position table per axis (paper, section 3.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nuwa.grid import Grid
+
+
+class Positions(nn.Module):
+    """Three learned tables, for frames, rows and columns, whose entries are added."""
+
+    def __init__(self, grid: Grid, d: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.tables = nn.ParameterList(nn.Parameter(0.02 * torch.randn(length, d)) for length in grid.shape)
+
+    def forward(self, cells: Tensor | None = None) -> Tensor:
+        """Positions (s, d) of all cells in raster order, or (m, d) of the cells (m,) int64."""
+        coordinates = self.grid.coordinates(self.tables[0].device)
+        if cells is not None:
+            coordinates = coordinates[cells]
+        t, h, w = (table[coordinates[:, axis]] for axis, table in enumerate(self.tables))
+        return t + h + w
+
+
+class GridEmbedding(nn.Module):
+    """Tokens of a condition (b, s) int64 to vectors (b, s, d)."""
+
+    def __init__(self, grid: Grid, num_tokens: int, d: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(num_tokens, d)
+        self.positions = Positions(grid, d)
+        nn.init.normal_(self.tokens.weight, std=0.02)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Vectors (b, s', d) of the first s' <= s tokens; a short text need not be padded to its whole grid."""
+        cells = torch.arange(ids.shape[1], device=ids.device)
+        return self.tokens(ids) + self.positions(cells)

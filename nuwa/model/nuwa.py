@@ -1,0 +1,96 @@
+"""The model of the paper's figure 2: conditions are encoded, the target grid is decoded cell after cell."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nuwa.grid import Grid
+from nuwa.model.config import ModelConfig
+from nuwa.model.embeddings import GridEmbedding, Positions
+from nuwa.model.layers import Condition, DecoderLayer, EncoderLayer
+from nuwa.model.stem import STEMS
+from nuwa.tokenizers.text import TEXT_GRID
+
+
+class Encoder(nn.Module):
+    """Conditions to memory: one stack of layers for every kind of grid."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.text = GridEmbedding(TEXT_GRID, config.vocab_size, config.d)
+        self.layers = nn.ModuleList(
+            EncoderLayer(config.d, config.num_heads, config.ff_ratio, config.dropout)
+            for _ in range(config.encoder_layers)
+        )
+        self.norm = nn.LayerNorm(config.d)
+
+    def encode_text(self, ids: Tensor, valid: Tensor) -> Condition:
+        """Memory of captions: ids (b, 77) int64 and valid (b, 77) bool as the text tokenizer gives them.
+
+        Only the columns that some caption of the batch uses are computed; padding is masked out either way.
+        """
+        length = int(valid.any(dim=0).sum())
+        ids, valid = ids[:, :length], valid[:, :length]
+        grid = Grid(length, 1, 1)
+        x = self.text(ids)
+        for layer in self.layers:
+            x = layer(x, self.config.text_attention, grid, valid)
+        return Condition(grid=grid, spec=self.config.text_attention, memory=self.norm(x), valid=valid)
+
+
+class Decoder(nn.Module):
+    """Logits of every cell of the target grid, each from the cells before it and the conditions."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = STEMS[config.stem](config.grid, config.num_codes, config.d)
+        self.positions = Positions(config.grid, config.d)
+        self.layers = nn.ModuleList(
+            DecoderLayer(config.d, config.num_heads, config.ff_ratio, config.dropout)
+            for _ in range(config.decoder_layers)
+        )
+        self.norm = nn.LayerNorm(config.d)
+        self.head = nn.Linear(config.d, config.num_codes)
+
+    def forward(self, tokens: Tensor, conditions: list[Condition]) -> Tensor:
+        """Logits (b, s, v) of tokens (b, s) int64; the logits of a cell do not depend on its own token or a later one."""
+        self.config.grid.check(tokens.shape[1])
+        x = self.stem(tokens) + self.positions()
+        for layer in self.layers:
+            x = layer(x, self.config.decoder_attention, self.config.grid, conditions)
+        return self.head(self.norm(x))
+
+
+class NuwaModel(nn.Module):
+    """3D encoder and 3D decoder."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.apply(_init)
+        for layer in self.decoder.layers:
+            assert isinstance(layer, DecoderLayer)
+            for last in (layer.attention.out, layer.cross.out, layer.ff.down):
+                nn.init.normal_(last.weight, std=0.02 / math.sqrt(2 * config.decoder_layers))
+
+    def forward(self, tokens: Tensor, text_ids: Tensor, text_valid: Tensor) -> Tensor:
+        """Logits (b, s, v) of target tokens (b, s) int64 given captions (b, 77) int64 and their valid mask."""
+        return self.decoder(tokens, [self.encoder.encode_text(text_ids, text_valid)])
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trained values."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _init(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=0.02 if module.in_features > 256 else 0.5 * module.in_features**-0.5)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,98 @@
+"""The decoder's input at a cell: what is already known around it, and not the cell itself.
+
+The query stands on the cell it predicts. ``NearbyStem`` is a masked ("type A", PixelCNN, arXiv 1606.05328) convolution over
+the embedded token grid that sees the causal 3×3×3 neighbours; no token's content is lost, every layer stays local, and
+cells can be decoded along diagonals. ``RasterStem`` is the usual shift: the input is the previous token in raster order.
+"""
+
+from __future__ import annotations
+
+import abc
+from functools import lru_cache
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from nuwa.grid import Grid
+from nuwa.registry import Registry
+
+
+class Stem(nn.Module, abc.ABC):
+    """Sum over a fixed list of earlier cells, one linear map each, of their token embeddings; ``<bos>`` without a past."""
+
+    def __init__(self, grid: Grid, num_codes: int, d: int, num_sources: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.tokens = nn.Embedding(num_codes, d)
+        self.maps = nn.Parameter(torch.randn(num_sources, d, d) * d**-0.5)
+        self.bos = nn.Parameter(torch.randn(d) * 0.5)
+        nn.init.normal_(self.tokens.weight, std=0.5)
+
+    @abc.abstractmethod
+    def sources(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """Earlier cells that feed each cell: indices (s, m) int64 and whether they exist (s, m) bool."""
+
+    def forward(self, tokens: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Inputs (b, m, d) of the given cells (m,) int64, or of all cells, from tokens (b, s) int64.
+
+        Tokens that do not stand before a cell are not read, so they may hold anything that is a valid code.
+        """
+        index, exists = self.sources(tokens.device)
+        if cells is not None:
+            index, exists = index[cells], exists[cells]
+        b = tokens.shape[0]
+        out = (self.bos * ~exists.any(dim=1, keepdim=True)).expand(b, -1, -1)
+        embedded = self.tokens(tokens)
+        for source in range(index.shape[1]):
+            if bool(exists[:, source].any()):  # a picture has no earlier frame
+                neighbour = embedded[:, index[:, source]] * exists[:, source, None]
+                out = out + neighbour @ self.maps[source]
+        return out
+
+    def dependencies(self) -> Tensor:
+        """Bool (s, s): the row's input is made from the column's token."""
+        index, exists = self.sources("cpu")
+        admitted = torch.zeros(self.grid.size, self.grid.size, dtype=torch.bool)
+        rows = torch.arange(self.grid.size)[:, None].expand_as(index)
+        admitted[rows[exists], index[exists]] = True
+        return admitted
+
+
+class NearbyStem(Stem):
+    """The causal half of the 3×3×3 window: 13 cells at most, 4 of them in the own frame."""
+
+    def __init__(self, grid: Grid, num_codes: int, d: int) -> None:
+        super().__init__(grid, num_codes, d, num_sources=13)
+
+    def sources(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """See :class:`Stem`."""
+        return _nearby_sources(self.grid, str(device))
+
+
+class RasterStem(Stem):
+    """The previous token in raster order."""
+
+    def __init__(self, grid: Grid, num_codes: int, d: int) -> None:
+        super().__init__(grid, num_codes, d, num_sources=1)
+
+    def sources(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+        """See :class:`Stem`."""
+        before = torch.arange(self.grid.size, device=device)[:, None] - 1
+        return before.clamp_min(0), before >= 0
+
+
+STEMS: Registry[type[NearbyStem] | type[RasterStem]] = Registry("stem")
+STEMS.add("nearby", NearbyStem)
+STEMS.add("raster", RasterStem)
+
+
+@lru_cache(maxsize=16)
+def _nearby_sources(grid: Grid, device: str) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):
+        offsets = torch.tensor([o for o in product((-1, 0, 1), repeat=3) if o < (0, 0, 0)])
+        shape = torch.tensor(grid.shape)
+        cells = grid.coordinates()[:, None] + offsets  # (s, 13, 3)
+        exists = ((cells >= 0) & (cells < shape)).all(dim=-1)
+        index = (cells * torch.tensor([grid.h * grid.w, grid.w, 1])).sum(dim=-1)
+        return torch.where(exists, index, 0).to(device), exists.to(device)

@@ -1,0 +1,6 @@
+"""Tokens out: exact diagonal decoding, and the filters between logits and tokens."""
+
+from nuwa.sampling.decode import Sampling, decode
+from nuwa.sampling.schedule import schedule
+
+__all__ = ["Sampling", "decode", "schedule"]

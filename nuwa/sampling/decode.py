@@ -1,0 +1,146 @@
+"""Exact diagonal decoding: all cells whose dependencies are met are computed and drawn together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nuwa import noise
+from nuwa.attention import mask
+from nuwa.model.layers import Condition, DecoderLayer, merge_heads, split_heads
+from nuwa.model.nuwa import Decoder
+from nuwa.sampling.cache import KeyValueCache, Rows
+from nuwa.sampling.filters import guide, invert_cdf, probabilities
+from nuwa.sampling.schedule import schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn. A token depends on (seed, sample index, cell) and the model alone."""
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    guidance: float = 1.0  # 1 is none
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise ValueError(f"temperature: expected more than 0, got {self.temperature}; top_k=1 takes the likeliest")
+        if self.top_k is not None and self.top_k < 1:
+            raise ValueError(f"top_k: expected at least 1 or None, got {self.top_k}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p: expected a share in (0, 1], got {self.top_p}")
+        if self.guidance < 0:
+            raise ValueError(f"guidance: expected at least 0, got {self.guidance}")
+
+
+@torch.no_grad()
+def decode(
+    decoder: Decoder,
+    conditions: Sequence[Condition],
+    sampling: Sampling,
+    sample_indices: Sequence[int],
+    *,
+    unconditional: Sequence[Condition] = (),
+    given: Tensor | None = None,
+    known: Tensor | None = None,
+    one_by_one: bool = False,
+) -> Tensor:
+    """Draw tokens (b, s) int64 on the decoder's grid.
+
+    Args:
+        decoder: in evaluation mode.
+        conditions: what to generate from, batch b.
+        sampling: temperature, filters, guidance and seed.
+        sample_indices: b whole numbers >= 0; a sample's tokens depend on its index, not on its place in a batch.
+        unconditional: the same conditions emptied, for guidance other than 1.
+        given: tokens (b, s) int64 of which those at ``known`` are kept and the others drawn.
+        known: bool (s,).
+        one_by_one: draw a single cell at a time, in raster order; the tokens are the same.
+
+    Raises:
+        ValueError: guidance without ``unconditional``, or ``given`` without ``known``.
+    """
+    grid, b = decoder.config.grid, len(sample_indices)
+    device = decoder.head.weight.device
+    guided = sampling.guidance != 1.0
+    if guided and not unconditional:
+        raise ValueError(f"guidance {sampling.guidance}: expected the emptied conditions too, got none")
+    if (given is None) != (known is None):
+        raise ValueError("given tokens: expected both `given` and `known`, got one of them")
+
+    batches = [list(conditions), list(unconditional)] if guided else [list(conditions)]
+    step_cells = steps(decoder, known=known, one_by_one=one_by_one)
+    drawn = torch.zeros(grid.size, dtype=torch.bool) if known is None else known.cpu()
+    tokens = torch.zeros(b, grid.size, dtype=torch.int64, device=device)
+    if given is not None:
+        tokens = torch.where(drawn.to(device), given.to(device), 0)
+    u = noise.uniform(noise.key("sample", sampling.seed), np.asarray(sample_indices)[:, None], np.arange(grid.size))
+    uniform = torch.from_numpy(u).to(device)
+
+    branches = [_Branch(decoder, each, b) for each in batches]
+    for cells in step_cells:
+        at = cells.to(device)
+        logits = [branch.step(tokens, at) for branch in branches]
+        new = ~drawn[cells]
+        if not bool(new.any()):
+            continue
+        wanted = new.to(device)
+        chosen = logits[0][:, wanted]
+        if guided:
+            chosen = guide(chosen, logits[1][:, wanted], sampling.guidance)
+        p = probabilities(
+            chosen, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
+        )
+        tokens[:, at[wanted]] = invert_cdf(p, uniform[:, at[wanted]])
+    return tokens
+
+
+def steps(decoder: Decoder, *, known: Tensor | None = None, one_by_one: bool = False) -> list[Tensor]:
+    """The decoding schedule of a decoder: cells (m,) int64 of every step."""
+    grid = decoder.config.grid
+    if one_by_one:
+        return list(torch.arange(grid.size)[:, None])
+    pattern = mask(decoder.config.decoder_attention, grid, causal=True)
+    return schedule(decoder.stem.dependencies(), [pattern], None if known is None else known.cpu())
+
+
+class _Branch:
+    """One pass over the decoder's layers per step, with the keys and values of earlier cells kept."""
+
+    def __init__(self, decoder: Decoder, conditions: list[Condition], b: int) -> None:
+        config = decoder.config
+        self.decoder, self.conditions = decoder, conditions
+        self.caches, self.memories = [], []
+        for layer in decoder.layers:
+            assert isinstance(layer, DecoderLayer)
+            self.caches.append(
+                KeyValueCache(b, config.num_heads, config.grid.size, config.d // config.num_heads, decoder.stem.bos)
+            )
+            self.memories.append([layer.cross.project_memory(condition.memory) for condition in conditions])
+
+    def step(self, tokens: Tensor, cells: Tensor) -> Tensor:
+        """Logits (b, m, v) of the cells (m,), whose earlier cells stand in ``tokens`` (b, s)."""
+        decoder, config = self.decoder, self.decoder.config
+        own = Rows(config.decoder_attention, cells, config.grid, causal=True)
+        across = [Rows(each.spec, cells, config.grid, each.grid, causal=False) for each in self.conditions]
+        x = decoder.stem(tokens, cells) + decoder.positions(cells)
+        for layer, cache, memories in zip(decoder.layers, self.caches, self.memories, strict=True):
+            assert isinstance(layer, DecoderLayer)
+            y = layer.norm(x)
+            q, k, v = layer.attention.project(y)
+            cache.write(cells, k, v)
+            attended = layer.attention.out(merge_heads(own.attend(q, cache.k, cache.v)))
+            q = split_heads(layer.cross.q(y), config.num_heads)
+            seen = [
+                rows.attend(q, *memory, valid=condition.valid)
+                for rows, memory, condition in zip(across, memories, self.conditions, strict=True)
+            ]
+            x = x + attended + layer.cross.out(merge_heads(sum(seen[1:], start=seen[0])))
+            x = x + layer.ff(layer.ff_norm(x))
+        return decoder.head(decoder.norm(x))

@@ -1,0 +1,129 @@
+"""The codebook: vectors to the nearest of v codes, and the care that keeps all codes in use.
+
+Codes and vectors are l2-normalised and narrow (LlamaGen, arXiv 2406.06525: width 8, both sides normalised), start from
+k-means over encoder outputs, follow them as a moving average (VQ-VAE, arXiv 1711.00937, appendix A.1), and restart from a
+random vector of the batch when hardly anything chooses them (Jukebox, arXiv 2005.00341).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantized:
+    """What the codebook makes of vectors (b, c, h, w)."""
+
+    vectors: Tensor  # (b, c, h, w) the codes, with the straight-through gradient of the input
+    indices: Tensor  # (b, h, w) int64 in 0…v-1
+    commitment: Tensor  # () mean squared distance from the normalised input to its code
+
+
+class Codebook(nn.Module):
+    """v codes of width c on the unit sphere."""
+
+    codes: Tensor
+    weight: Tensor  # moving count of choices of each code
+    total: Tensor  # moving sum of the vectors that chose each code
+
+    def __init__(self, num_codes: int, width: int, *, decay: float = 0.99, restart_below: float = 0.1) -> None:
+        super().__init__()
+        self.num_codes, self.width = num_codes, width
+        self.decay, self.restart_below = decay, restart_below
+        codes = F.normalize(torch.randn(num_codes, width), dim=-1)
+        self.register_buffer("codes", codes)
+        self.register_buffer("weight", torch.ones(num_codes))
+        self.register_buffer("total", codes.clone())
+
+    def forward(self, x: Tensor) -> Quantized:
+        """Quantise vectors (b, c, h, w) float; in training mode the codes then follow their vectors."""
+        b, _, h, w = x.shape
+        unit = F.normalize(x.float(), dim=1)
+        flat = unit.permute(0, 2, 3, 1).reshape(-1, self.width)
+        indices = (flat.detach() @ self.codes.T).argmax(dim=-1)
+        codes = self.codes[indices].view(b, h, w, self.width).permute(0, 3, 1, 2)
+        if self.training:
+            self._follow(flat.detach(), indices)
+        return Quantized(
+            vectors=unit + (codes - unit).detach(),
+            indices=indices.view(b, h, w),
+            commitment=F.mse_loss(unit, codes) * self.width,
+        )
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """Codes (b, c, h, w) of indices (b, h, w) int64. ValueError for an index outside the codebook."""
+        if indices.numel() and not (0 <= int(indices.min()) and int(indices.max()) < self.num_codes):
+            raise ValueError(
+                f"codes: expected indices in 0…{self.num_codes - 1}, got {int(indices.min())}…{int(indices.max())}; "
+                "the tokens come from another tokenizer"
+            )
+        return self.codes[indices].movedim(-1, 1)
+
+    @torch.no_grad()
+    def start_from(self, x: Tensor, *, iterations: int = 20) -> None:
+        """Set the codes by spherical k-means over vectors (b, c, h, w) or (m, c); m is best several times v."""
+        flat = x.movedim(1, -1).reshape(-1, self.width) if x.ndim == 4 else x
+        flat = F.normalize(flat.float(), dim=-1)
+        order = torch.randperm(len(flat), device=flat.device)
+        codes = flat[order[torch.arange(self.num_codes, device=flat.device) % len(flat)]]
+        for _ in range(iterations):
+            chosen = _nearest(flat, codes)
+            count = torch.bincount(chosen, minlength=self.num_codes)
+            codes = F.normalize(torch.zeros_like(codes).index_add_(0, chosen, flat), dim=-1)
+            empty = count == 0
+            codes[empty] = flat[torch.randint(len(flat), (int(empty.sum()),), device=flat.device)]
+        share = torch.bincount(_nearest(flat, codes), minlength=self.num_codes) / len(flat)
+        self.codes.copy_(codes)
+        self.weight.copy_(share * self.num_codes)
+        self.total.copy_(codes * self.weight[:, None])
+
+    @torch.no_grad()
+    def _follow(self, flat: Tensor, indices: Tensor) -> None:
+        # Counts are relative to an even share (1.0), so that `restart_below` does not depend on the batch.
+        even = len(flat) / self.num_codes
+        count = torch.bincount(indices, minlength=self.num_codes).float() / even
+        total = torch.zeros_like(self.total).index_add_(0, indices, flat) / even
+        self.weight.lerp_(count, 1 - self.decay)
+        self.total.lerp_(total, 1 - self.decay)
+        self.codes.copy_(F.normalize(self.total, dim=-1))
+
+    @torch.no_grad()
+    def restart(self, x: Tensor) -> int:
+        """Move codes that are chosen less than ``restart_below`` of an even share onto random vectors of x (b, c, h, w).
+
+        Returns how many were moved.
+        """
+        dead = torch.nonzero(self.weight < self.restart_below).flatten()
+        if len(dead):
+            flat = F.normalize(x.movedim(1, -1).reshape(-1, self.width).float(), dim=-1)
+            # Where the codes explain a vector badly a new one helps most.
+            distance = (1 - (flat @ self.codes.T).amax(dim=-1)).clamp_min(1e-8)
+            picked = torch.multinomial(distance, len(dead), replacement=len(dead) > len(flat))
+            self.codes[dead] = flat[picked]
+            self.weight[dead] = 1.0
+            self.total[dead] = flat[picked]
+        return len(dead)
+
+
+def _nearest(vectors: Tensor, codes: Tensor) -> Tensor:
+    """Index (m,) of the code (v, c) nearest to each of the unit vectors (m, c), in blocks that bound the memory."""
+    return torch.cat([(block @ codes.T).argmax(dim=-1) for block in vectors.split(16384)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """How a set of tokens uses its codebook."""
+
+    share: float  # of codes chosen at least once
+    perplexity: float  # exp of the entropy of the choices, 1…v
+
+    @classmethod
+    def of(cls, indices: Tensor, num_codes: int) -> Usage:
+        """Usage over all of ``indices`` (any shape, int64)."""
+        share = torch.bincount(indices.flatten(), minlength=num_codes).double() / max(indices.numel(), 1)
+        entropy = -torch.special.xlogy(share, share).sum()
+        return cls(share=float((share > 0).double().mean()), perplexity=float(entropy.exp()))
