@@ -91,9 +91,23 @@ def plain(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """``text`` on one line: white space becomes single spaces, other invisible characters their code point."""
-    text = " ".join(unicodedata.normalize("NFC", text).split())
-    return "".join(f"[U+{ord(char):04X}]" if unicodedata.category(char)[0] == "C" else char for char in text)
+    """``text`` on one line: white space becomes single spaces, and all of it is :func:`visible`."""
+    return visible(" ".join(unicodedata.normalize("NFC", text).split()))
+
+
+def visible(text: str) -> str:
+    """``text`` with the code point in place of characters that act instead of being seen.
+
+    Those are control characters, half surrogates and the marks that turn the writing direction; white space and the
+    joiners that emoji and several scripts need stay.
+
+    >>> visible("a\u202eb")
+    'a[U+202E]b'
+    """
+    return "".join(
+        f"[U+{ord(char):04X}]" if unicodedata.category(char)[0] == "C" and char not in "\n\t\u200c\u200d" else char
+        for char in text
+    )
 
 
 def width(text: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -95,20 +95,17 @@ class Table:
     notes: tuple[tuple[str, str], ...]
 
 
-def tidy(records: Sequence[Record]) -> pd.DataFrame:
-    """Records as a tidy frame, one number a row, with the mark "best" or "second" where it has earned one.
+def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
+    """Records, by the name they go by, as a tidy frame: one number a row, marked "best" or "second" where it is.
 
     Columns: ``record task data fingerprint row role metric protocol value ci95_low ci95_high n higher_is_better mark``.
     Only rows of role "model" are ranked, within one metric, protocol and data set, where at least two compete; values
     that print the same share a mark. ValueError where a row gives one metric twice or rows disagree on the direction.
     """
-    names = [record.name for record in records]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"expected records of different names, got {twice[0]!r} twice; rename one run")
     frame = pd.DataFrame(
         [
             {
-                "record": record.name,
+                "record": name,
                 "task": record.task,
                 "data": f"{record.dataset.name} {record.dataset.version}, {record.dataset.split}",
                 "fingerprint": record.dataset.fingerprint,
@@ -122,7 +119,7 @@ def tidy(records: Sequence[Record]) -> pd.DataFrame:
                 "n": metric.n,
                 "higher_is_better": metric.higher_is_better,
             }
-            for record in records
+            for name, record in records.items()
             for row in record.rows
             for metric in row.metrics
         ],
@@ -160,11 +157,11 @@ def _marks(frame: pd.DataFrame) -> pd.Series[str]:
     return marks
 
 
-def build_tables(records: Sequence[Record], task: str, published: pd.DataFrame) -> tuple[Table, ...]:
+def build_tables(records: Mapping[str, Record], task: str, published: pd.DataFrame) -> tuple[Table, ...]:
     """The tables of one task: the leading metrics with the published rows below, then all further metrics.
 
-    ``records`` all have ``task``; ``published`` is :func:`reports.published.load_published`'s frame. The second
-    table is left out where no record has a further metric.
+    ``records``, by the name they go by, all have ``task``; ``published`` is the frame that
+    :func:`reports.published.load_published` gives. The second table is left out where no record has a further metric.
     """
     frame = tidy(records)
     leading = leading_columns(task)

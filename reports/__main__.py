@@ -1,0 +1,82 @@
+"""``python -m reports run|build|compare``: records to tables, figures and pages. ``--help`` after each says more."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import tyro
+
+from evaluation.records import Record, read_record
+from nuwa.errors import run_cli
+from reports import render
+from reports.compare import compare as compare_records
+from reports.compare import text as comparison_text
+from reports.write import collect, write_all_tables, write_run_report
+
+ROOT = Path(__file__).parent.parent
+
+
+def run(folder: tyro.conf.Positional[Path]) -> None:
+    """Write the report of one run into its folder: tables, sample sheet, curves and the page report/index.html.
+
+    Args:
+        folder: the run's folder, such as runs/eval-t2i, which holds record.json.
+    """
+    tables, paths = write_run_report(folder)
+    print("\n".join(render.text(table) for table in tables))
+    _print_paths(paths)
+
+
+def build(
+    records: Path = ROOT / "reports" / "records", runs: Path = ROOT / "runs", out: Path = ROOT / "runs" / "report"
+) -> None:
+    """Write all tables of the paper from all records there are, each above the published rows, and one page of them.
+
+    Args:
+        records: folder of committed records, *.json.
+        runs: folder of runs, */record.json.
+        out: where the tables and index.html go.
+    """
+    found = collect(records, runs)
+    notes = [] if found else [f"No record under {records.name}/ or {runs.name}/."]
+    paths = write_all_tables(found, out, notes)
+    names = ", ".join(found) or "none, the tables show the published rows alone"
+    print(f"records: {names}")
+    _print_paths(paths)
+
+
+def compare(before: tyro.conf.Positional[Path], after: tyro.conf.Positional[Path]) -> None:
+    """Say what changed between two runs on the same data; exit code 1 where a number of a model got clearly worse.
+
+    A change is clear where the 95% interval of the difference leaves out nought. Among many numbers one in twenty may
+    seem clear by chance.
+
+    Args:
+        before: a run's folder or its record.json.
+        after: the run to judge.
+    """
+    comparison = compare_records(_record(before), _record(after))
+    print(comparison_text(comparison), end="")
+    if comparison.regressions:
+        raise SystemExit(1)
+
+
+def main(arguments: list[str]) -> None:
+    """Read the command line and run its command."""
+    commands: dict[str, Callable[..., None]] = {"run": run, "build": build, "compare": compare}
+    tyro.extras.subcommand_cli_from_dict(commands, prog="python -m reports", args=arguments)
+
+
+def _record(path: Path) -> Record:
+    return read_record(path / "record.json" if path.is_dir() else path)
+
+
+def _print_paths(paths: list[Path]) -> None:
+    for path in paths:
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(run_cli(main))

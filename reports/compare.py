@@ -1,0 +1,169 @@
+"""Two records side by side: what changed, and which change is more than chance.
+
+The interval of a difference comes from the two intervals by the method of variance estimates recovery (Zou & Donner
+2008, Statistics in Medicine 27:1693), for independent estimates. Two runs on the same samples vary together, so for
+them the interval is too wide rather than too narrow: a change called clear is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from evaluation.records import MetricValue, Record
+from reports import escape
+from reports.columns import look_of_column
+
+Verdict = Literal["better", "worse", "no clear change"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One number before and after; ``low`` and ``high`` bound the difference after - before with 95% confidence."""
+
+    row: str
+    role: str
+    before: MetricValue
+    after: MetricValue
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the number got better or worse beyond chance."""
+        if self.low <= 0 <= self.high:
+            return "no clear change"
+        return "better" if (self.low > 0) == self.after.higher_is_better else "worse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All numbers both records have, those only one has, and what else differs between the records."""
+
+    changes: tuple[Change, ...]
+    lost: tuple[str, ...]
+    gained: tuple[str, ...]
+    settings: tuple[str, ...]
+
+    @property
+    def regressions(self) -> tuple[str, ...]:
+        """Numbers of model rows that got clearly worse, and numbers that are gone."""
+        worse = (f"{c.row}: {c.after.name}" for c in self.changes if c.role == "model" and c.verdict == "worse")
+        return (*worse, *(f"{name} is gone" for name in self.lost))
+
+
+def compare(before: Record, after: Record) -> Comparison:
+    """Compare the records. ValueError where task or data differ, since then no two numbers can be set side by side."""
+    if (before.task, before.dataset) != (after.task, after.dataset):
+        raise ValueError(
+            f"expected two records of one task on one data set, got {_data(before)} and {_data(after)}; "
+            "run both models on the same data"
+        )
+    old, new = _numbers(before), _numbers(after)
+    changes = []
+    for key in old.keys() & new.keys():
+        (role, was), (_, now) = old[key], new[key]
+        if was.higher_is_better != now.higher_is_better:
+            raise ValueError(f"metric {was.name!r}: the records disagree on higher_is_better; run both again")
+        changes.append(Change(row=key[0], role=role, before=was, after=now, **_difference(was, now)))
+    order = list(old)
+    return Comparison(
+        changes=tuple(sorted(changes, key=lambda c: order.index((c.row, c.before.name, c.before.protocol)))),
+        lost=tuple(_label(key) for key, (role, _) in old.items() if key not in new and role == "model"),
+        gained=tuple(_label(key) for key in new if key not in old),
+        settings=tuple(_settings(before, after)),
+    )
+
+
+def _data(record: Record) -> str:
+    d = record.dataset
+    return f"{record.task} on {d.name} {d.version} {d.split} ({d.fingerprint[:8]})"
+
+
+def _label(key: tuple[str, str, str]) -> str:
+    row, metric, protocol = key
+    return f"{row}: {metric} under {protocol}"
+
+
+def _numbers(record: Record) -> dict[tuple[str, str, str], tuple[str, MetricValue]]:
+    return {(row.name, m.name, m.protocol): (row.role, m) for row in record.rows for m in row.metrics}
+
+
+def _difference(was: MetricValue, now: MetricValue) -> dict[str, float]:
+    """Bounds of now - was."""
+    (was_down, was_up), (now_down, now_up) = _arms(was), _arms(now)
+    difference = now.value - was.value
+    return {"low": difference - math.hypot(now_down, was_up), "high": difference + math.hypot(now_up, was_down)}
+
+
+def _arms(metric: MetricValue) -> tuple[float, float]:
+    """Distances from the value down and up to its bounds; half the width each where the value lies outside of them."""
+    low, high = metric.ci95
+    if low <= metric.value <= high:
+        return metric.value - low, high - metric.value
+    return (high - low) / 2, (high - low) / 2  # a bootstrap interval of a biased estimate, such as FID
+
+
+def _settings(before: Record, after: Record) -> Iterator[str]:
+    """What differs besides the numbers, as ``model.params: 7 → 8``."""
+    old, new = (_flat({k: v for k, v in asdict(r).items() if k not in _RESULTS}) for r in (before, after))
+    for key in dict.fromkeys([*old, *new]):
+        if old.get(key) != new.get(key):
+            yield f"{key}: {old.get(key, 'not set')} → {new.get(key, 'not set')}"
+
+
+_RESULTS = ("rows", "timings_s", "peak_memory_gib", "skipped")
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def text(comparison: Comparison) -> str:
+    """The numbers that moved, aligned for a terminal, model rows first; then what else differs, then the verdict."""
+    moved = [change for change in comparison.changes if change.before.value != change.after.value]
+    head = ("row", "metric", "before", "after", "difference", "95% interval", "")
+    lines = [_line(change) for change in sorted(moved, key=lambda change: change.role != "model")]
+    widths = [max(map(escape.width, column)) for column in zip(head, *lines, strict=True)]
+    body = [
+        "  ".join(
+            part + " " * (width - escape.width(part)) if i in (0, 1, 6) else " " * (width - escape.width(part)) + part
+            for i, (part, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (head, *lines)
+    ]
+    body.insert(1, "─" * max(map(escape.width, body)))
+    extras = [
+        f"{len(comparison.changes) - len(moved)} of {len(comparison.changes)} numbers are the same",
+        *(f"changed: {setting}" for setting in comparison.settings),
+        *(f"gained: {name}" for name in comparison.gained),
+        *(f"lost: {name}" for name in comparison.lost),
+    ]
+    count = len(comparison.regressions)
+    verdict = (
+        f"{count} regression{'s' * (count != 1)}: {'; '.join(comparison.regressions)}" if count else "no regression"
+    )
+    return "\n".join([*(body if moved else []), *map(escape.plain, extras), escape.plain(verdict)]) + "\n"
+
+
+def _line(change: Change) -> tuple[str, ...]:
+    was, now = change.before, change.after
+    look = look_of_column(was.name, [was.value, now.value])
+    signed = [
+        f"{'+' if value > 0 else ''}{look.text(value)}" for value in (now.value - was.value, change.low, change.high)
+    ]
+    mark = {"better": "better", "worse": "WORSE", "no clear change": ""}[change.verdict]
+    return (
+        escape.plain(change.row),
+        escape.plain(f"{was.name}{f' ({look.unit})' if look.unit else ''} {'↑' if was.higher_is_better else '↓'}"),
+        look.text(was.value),
+        look.text(now.value),
+        signed[0],
+        f"{signed[1]} … {signed[2]}",
+        mark,
+    )

@@ -1,0 +1,243 @@
+"""Curves of a run: FID against the blur radius, training losses, use of the codebook.
+
+A panel is a small drawing with a title and words for those who cannot see it. ``curves.png`` puts all panels of a run
+on one sheet; the page shows them one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from evaluation.records import Record
+from reports.columns import FID_K, FID_RADII, look_of_column
+from reports.runs import Run
+from reports.style import Theme, drawable, drawing
+
+_BINS = 240  # a longer log is drawn as the mean and the range of this many stretches
+_WIDTH_IN, _HEIGHT_IN = 4.3, 3.05  # of one panel
+_LOG_RATIO = 20.0  # values that differ more than this get a logarithmic axis
+_DASHES = {"real": (0, (1, 1.2)), "reconstruction": (0, (4, 1.5)), "baseline": (0, (6, 1.5, 1, 1.5))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """``draw(axes, theme)`` draws it under ``title`` and ``subtitle``; ``alt`` says what is to be seen."""
+
+    title: str
+    subtitle: str
+    alt: str
+    draw: Callable[[Axes, Theme], None]
+
+
+def panels(run: Run, published: pd.DataFrame) -> list[Panel]:
+    """All panels there are data for, scores first."""
+    found = [*fid_panels(run.record, published)]
+    for stage, log in run.logs.items():
+        found += training_panels(stage, log)
+    return found
+
+
+def sheet(parts: Sequence[Panel], theme: Theme) -> Figure:
+    """All panels on one sheet, two or three side by side."""
+    columns = min(len(parts), 3 if len(parts) > 4 else 2)
+    rows = -(-len(parts) // columns)
+    with drawing(theme):
+        figure = Figure(figsize=(_WIDTH_IN * columns, _HEIGHT_IN * rows), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr, call-arg]
+        for i, part in enumerate(parts):
+            axes = figure.add_subplot(rows, columns, i + 1)
+            part.draw(axes, theme)
+            axes.set_title(drawable(part.title), pad=19)
+            axes.annotate(
+                drawable(part.subtitle),
+                xy=(0, 1),
+                xycoords="axes fraction",
+                xytext=(0, 7),
+                textcoords="offset points",
+                color=theme.muted,
+                fontsize=8,
+            )
+    return figure
+
+
+def fid_panels(record: Record, published: pd.DataFrame) -> Iterator[Panel]:
+    """FID-k of the record's rows, a panel a protocol, then the published curves in a panel of their own."""
+    rows = [(row, metric) for row in record.rows for metric in row.metrics if metric.name in FID_K]
+    for protocol in dict.fromkeys(metric.protocol for _, metric in rows):
+        curves: dict[str, list[tuple[int, float, float, float]]] = {}
+        roles = {row.name: row.role for row, metric in rows if metric.protocol == protocol}
+        for row, metric in rows:
+            if metric.protocol == protocol:
+                curves.setdefault(row.name, []).append((FID_K.index(metric.name), metric.value, *metric.ci95))
+        if any(len(curve) > 1 for curve in curves.values()):
+            values = {name: [point[:2] for point in curve] for name, curve in curves.items()}
+            yield Panel(
+                title="FID against blur",
+                subtitle=f"{protocol}, bands are 95% intervals",
+                alt=f"FID-k against the blur radius k under {protocol}. {_spoken(values)}",
+                draw=partial(_draw_fid, curves=curves, roles=roles),
+            )
+    theirs = published[(published["task"] == record.task) & published["metric"].isin(FID_K)]
+    if len(theirs):
+        printed: dict[str, list[tuple[int, float]]] = {}
+        for number in theirs.to_dict("records"):
+            printed.setdefault(number["label"], []).append((FID_K.index(number["metric"]), float(number["number"])))
+        printed = {name: curve for name, curve in printed.items() if len(curve) > 1}
+        where = f"{theirs['dataset'].iloc[0]}, {theirs['source_table'].iloc[0]}"
+        yield Panel(
+            title="Published, not comparable",
+            subtitle=f"{where}, protocol unknown",
+            alt=f"Published FID-k against k ({where}), protocol unknown, not comparable. {_spoken(printed)}",
+            draw=partial(_draw_published, curves=printed),
+        )
+
+
+def _spoken(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    look = look_of_column("FID", [value for curve in curves.values() for _, value in curve])
+    return "; ".join(
+        f"{name}: " + ", ".join(f"k={FID_RADII[i]} {look.text(value)}" for i, value in sorted(curve))
+        for name, curve in curves.items()
+    )
+
+
+def _draw_fid(
+    axes: Axes,
+    theme: Theme,
+    curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
+    roles: Mapping[str, str],
+) -> None:
+    ends, models = [], [name for name in curves if roles[name] == "model"]
+    for name, curve in curves.items():
+        x, y, low, high = (np.array(part) for part in zip(*sorted(curve), strict=True))
+        if name in models:
+            colour, order = theme.series[models.index(name) % len(theme.series)], 3
+            axes.plot(x, y, color=colour, marker="o", zorder=order)
+            axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=order)
+            axes.vlines(x, low, high, color=colour, linewidth=1.2, zorder=order)
+        else:
+            colour = theme.muted
+            axes.plot(x, y, color=colour, linestyle=_DASHES[roles[name]], linewidth=1.3, zorder=2)
+            axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=2)
+        ends.append((float(y[-1]), name, colour))
+    _finish_fid(axes, ends)
+
+
+def _draw_published(axes: Axes, theme: Theme, curves: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    ends = []
+    for name, curve in curves.items():
+        x, y = zip(*sorted(curve), strict=True)
+        ours = name == "NÜWA"
+        axes.plot(x, y, color=theme.ink if ours else theme.faint, marker="o", linewidth=1.8 if ours else 1.2, zorder=2)
+        ends.append((float(y[-1]), name, theme.ink if ours else theme.muted))
+    _finish_fid(axes, ends)
+
+
+def _finish_fid(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
+    axes.set_xticks(range(len(FID_RADII)), [f"{k}" for k in FID_RADII])
+    axes.set_xlabel("blur radius k (pixels of a 256-pixel picture)")
+    axes.set_xlim(-0.15, len(FID_RADII) - 1 + 0.15)
+    _scale(axes, log=True)
+    _label_ends(axes, ends)
+
+
+def _scale(axes: Axes, log: bool) -> None:
+    """A logarithmic y axis where ``log`` allows it and values differ widely, else one from nought or near the data."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+    values = values[np.isfinite(values)]
+    if log and values.size and values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    elif values.size:
+        low, high = values.min(), values.max()
+        axes.set_ylim(0 if 0 <= low < 0.5 * high else low - 0.08 * (high - low or 1), high + 0.08 * (high - low or 1))
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
+    """Names beside the last points, in axes fractions, pushed apart where they would touch."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    places = [(float(to_axes.transform((0, y))[1]), name, colour) for y, name, colour in ends if np.isfinite(y)]
+    heights: list[float] = []
+    for height, *_ in sorted(places):
+        heights.append(max(height, heights[-1] + gap) if heights else height)
+    excess = max(0.0, heights[-1] - 1.0) if heights else 0.0
+    for i in range(len(heights) - 1, -1, -1):  # what left the top moves down, with its lower neighbours
+        top = 1.0 if i == len(heights) - 1 else heights[i + 1] - gap
+        heights[i] = min(heights[i], top) if excess else heights[i]
+    for (_, name, colour), height in zip(sorted(places), heights, strict=True):
+        axes.annotate(
+            drawable(name),
+            (1.02, height),
+            xycoords="axes fraction",
+            color=colour,
+            fontsize=8,
+            va="center",
+            clip_on=False,
+        )
+
+
+def training_panels(stage: str, log: pd.DataFrame) -> Iterator[Panel]:
+    """Losses, codes in use and perplexity of one training stage; other numbers, such as the learning rate, stay out."""
+    losses = [name for name in log.columns if "loss" in name]
+    if losses:
+        yield _log_panel("Loss", stage, log, losses)
+    for name, title in (("usage", "Codes in use"), ("perplexity", "Codebook perplexity")):
+        if name in log.columns:
+            yield _log_panel(title, stage, log, [name])
+
+
+def _log_panel(title: str, stage: str, log: pd.DataFrame, names: Sequence[str]) -> Panel:
+    def course(name: str) -> str:
+        values = log[name].dropna()
+        return f"{name} from {values.iloc[0]:.4g} to {values.iloc[-1]:.4g}" if len(values) else f"{name}: no numbers"
+
+    steps = f"{log['step'].iloc[0]:,.0f} to {log['step'].iloc[-1]:,.0f}"
+    return Panel(
+        title=title,
+        subtitle=f"training stage: {stage}",
+        alt=f"{title} of stage {stage}, steps {steps}: {'; '.join(map(course, names))}.",
+        draw=partial(_draw_log, log=log, names=names),
+    )
+
+
+def _draw_log(axes: Axes, theme: Theme, log: pd.DataFrame, names: Sequence[str]) -> None:
+    ends = []
+    for i, name in enumerate(names):
+        series = log[["step", name]].replace([np.inf, -np.inf], np.nan).dropna()
+        if series.empty:
+            continue
+        colour = theme.series[i % len(theme.series)]
+        if len(series) > _BINS:
+            bins = series.groupby(np.arange(len(series)) * _BINS // len(series))
+            mean, low, high = bins.mean(), bins[name].min(), bins[name].max()
+            axes.fill_between(mean["step"], low, high, color=colour, alpha=0.16, linewidth=0)
+            series = mean
+        axes.plot(series["step"], series[name], color=colour, linewidth=1.5)
+        ends.append(
+            (float(series[name].iloc[-1]), {"loss": "training", "val_loss": "validation"}.get(name, name), colour)
+        )
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.margins(x=0.01)
+    if not axes.lines:
+        axes.text(0.5, 0.5, "no finite numbers", transform=axes.transAxes, color=theme.muted, ha="center")
+        return
+    _scale(axes, log="loss" in names[0])
+    if (
+        list(names) == ["usage"]
+        and max(np.nanmax(np.asarray(line.get_ydata(), dtype=float)) for line in axes.lines) <= 1
+    ):
+        axes.set_ylim(0, 1.04)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+    if len(ends) > 1:
+        _label_ends(axes, ends)

@@ -1,0 +1,155 @@
+"""The report page: one HTML file with everything in it, to be opened from disk, mailed or printed.
+
+Styles, script and pictures are inside; nothing is fetched. All text that comes from data is escaped by jinja2, and a
+content security policy lets no script run but the page's own, named by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from evaluation.protocols import PROTOCOLS
+from evaluation.records import Record
+from reports import escape
+from reports.columns import TASKS, title_of
+from reports.figures import Panel, panels, sheet
+from reports.ladder import ladders
+from reports.render import TEMPLATES
+from reports.runs import Picture, Run
+from reports.style import DARK, LIGHT, svg
+from reports.tables import Table, build_tables, tidy
+
+MAX_SAMPLES = 64
+_PIXEL_ART_PX = 128  # smaller pictures are enlarged without smoothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A panel as two SVG data URIs."""
+
+    title: str
+    alt: str
+    light: Markup
+    dark: Markup
+
+
+def run_page(run: Run, published: pd.DataFrame) -> str:
+    """The page of one run."""
+    record = run.record
+    return (
+        _environment()
+        .get_template("run.html.j2")
+        .render(
+            title=f"{title_of(record.task)} on {record.dataset.name}",
+            run=run,
+            record=record,
+            ladders=ladders(tidy(run.named), record.task),
+            tables=build_tables(run.named, record.task, published),
+            figures=figures(panels(run, published)),
+            samples=run.samples[:MAX_SAMPLES],
+            protocols=protocols([record]),
+            **_assets(),
+        )
+    )
+
+
+def build_page(
+    records: Mapping[str, Record], sections: Sequence[tuple[str, Sequence[Table]]], notes: Sequence[str]
+) -> str:
+    """The page of all tables: ``sections`` of (task, tables), then how each record was made."""
+    return (
+        _environment()
+        .get_template("build.html.j2")
+        .render(
+            title="All tables",
+            records=records,
+            sections=[(title_of(task), tables) for task, tables in sections],
+            notes=notes,
+            protocols=protocols(records.values()),
+            **_assets(),
+        )
+    )
+
+
+def figures(parts: Sequence[Panel]) -> list[Figure]:
+    """Each panel drawn for the light and the dark theme."""
+    return [
+        Figure(
+            title=part.title,
+            alt=part.alt,
+            light=_svg_uri(svg(sheet([part], LIGHT))),
+            dark=_svg_uri(svg(sheet([part], DARK))),
+        )
+        for part in parts
+    ]
+
+
+def protocols(records: Iterable[Record]) -> list[dict[str, object]]:
+    """Every protocol of ``records``: id, hash and constants where it is registered, and what was measured under it."""
+    uses: dict[str, dict[str, None]] = {}
+    for record in records:
+        for row in record.rows:
+            for metric in row.metrics:
+                uses.setdefault(metric.protocol, {})[metric.name] = None
+    known = PROTOCOLS.names()
+    return [
+        {"id": name, "metrics": ", ".join(metrics), "known": PROTOCOLS[name] if name in known else None}
+        for name, metrics in uses.items()
+    ]
+
+
+def _assets() -> dict[str, Markup]:
+    """Style, script and the policy that admits these two and pictures in data URIs, nothing else."""
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
+    return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _svg_uri(content: bytes) -> Markup:
+    return Markup("data:image/svg+xml;base64,") + base64.b64encode(content).decode()
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=lambda value: escape.visible(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = lambda value: f"{value:,}"
+    environment.filters["seconds"] = _seconds
+    environment.filters["uri"] = lambda picture: Markup(picture.uri)  # base64, safe by its alphabet
+    environment.tests["pixel_art"] = _is_pixel_art
+    environment.globals["task_names"] = TASKS
+    return environment
+
+
+def _is_pixel_art(picture: Picture) -> bool:
+    return max(picture.width_px, picture.height_px) <= _PIXEL_ART_PX
+
+
+def _seconds(value: float) -> str:
+    """A duration as people say it.
+
+    >>> _seconds(184.2), _seconds(7265.0), _seconds(9.84)
+    ('3 min 4 s', '2 h 1 min', '9.8 s')
+    """
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
