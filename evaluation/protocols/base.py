@@ -23,9 +23,11 @@ class Protocol:
     metric: str
     family: str
     network: str
-    """The judging network and the layer read from it."""
+    """The judging network by name."""
+    layer: str
+    """What is read from it."""
     weights_sha256: str | None
-    """Digest of the network's weight file; ``None`` where ``network`` names a version that fixes it."""
+    """Digest of the network's weight file; ``None`` where the name of the network ends in a version that fixes it."""
     replicates: int
     """Bootstrap replicates behind the 95% interval."""
     interval_seed: int

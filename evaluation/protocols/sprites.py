@@ -14,7 +14,8 @@ _SOURCE = "this project; pictures of the sprites world, judged by networks train
 FID = register(
     FIDProtocol(
         family=_FAMILY,
-        network="sprites image judge 1, features",
+        network="sprites image judge 1",
+        layer="features",
         weights_sha256=None,
         width=128,
         size_px=None,
@@ -32,7 +33,8 @@ FID = register(
 INCEPTION_SCORE = register(
     InceptionScoreProtocol(
         family=_FAMILY,
-        network="sprites image judge 1, class logits",
+        network="sprites image judge 1",
+        layer="class logits",
         weights_sha256=None,
         classes=48,
         replicates=1000,
@@ -45,6 +47,7 @@ CLIPSIM = register(
     CLIPSIMProtocol(
         family=_FAMILY,
         network="sprites CLIP judge 1",
+        layer="embeddings",
         weights_sha256=None,
         replicates=1000,
         interval_seed=2020,
@@ -55,7 +58,8 @@ CLIPSIM = register(
 CAPTION_ACCURACY = register(
     CaptionAccuracyProtocol(
         family=_FAMILY,
-        network="sprites image judge 1, logits of nine places",
+        network="sprites image judge 1",
+        layer="logits of the nine places and the background",
         weights_sha256=None,
         replicates=1000,
         interval_seed=2020,

@@ -137,7 +137,9 @@ def test_wrong_use_is_caught(arguments, message):
         frechet_distance(*arguments)
 
 
-@pytest.mark.parametrize("features", [torch.zeros(1, 4), torch.zeros(4), torch.zeros(0, 4)], ids=str)
+@pytest.mark.parametrize(
+    "features", [torch.zeros(1, 4), torch.zeros(4), torch.zeros(0, 4)], ids=["one", "axes", "none"]
+)
 def test_one_picture_is_no_set(features):
     with pytest.raises(ValueError, match="n >= 2"):
         distance_of_features(features, torch.zeros(3, 4))

@@ -1,0 +1,147 @@
+"""What every registered metric keeps: batches, merging and processes do not change its number."""
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from evaluation.metrics import METRICS, ProtocolMetric
+from nuwa.data.sprites.scenes import draw
+
+Batch = Callable[[slice], dict[str, object]]
+N = 200
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::evaluation.metrics.uncertainty.SmallSampleWarning"),
+    pytest.mark.filterwarnings("ignore:The ``compute`` method of metric:UserWarning"),
+]
+
+
+def table(*shape: int, seed: int = 0) -> torch.Tensor:
+    return 2 * torch.randn(N, *shape, generator=torch.Generator().manual_seed(seed)) + 1
+
+
+def scene_batch(part: slice) -> dict[str, object]:
+    scenes = draw("val", np.arange(N))
+    rows, slots = np.nonzero(scenes.place >= 0)
+    truth = {"shape": table(9, 7), "colour": table(9, 8), "size": table(9, 3)}
+    for name, logits in truth.items():
+        logits[rows, scenes.place[rows, slots], getattr(scenes, name)[rows, slots] + (name == "shape")] += 9
+    truth["shape"][..., 0] += 5  # so that most of the empty places are seen as empty
+    truth["background"] = table(4) + 9 * torch.eye(4)[torch.from_numpy(scenes.background)]
+    seen = SimpleNamespace(**{f"{name}_logits": logits[part] for name, logits in truth.items()})
+    return {"judgement": seen, "expected": scenes[part]}
+
+
+FEEDS: dict[str, list[Batch]] = {
+    "fid": [
+        lambda part: {"features": table(128)[part], "real": False},
+        lambda part: {"features": table(128, seed=1)[part] * 2, "real": True},
+    ],
+    "is": [lambda part: {"logits": table(48)[part]}],
+    "clipsim": [lambda part: {"images": table(16)[part], "texts": table(16, seed=1)[part]}],
+    "caption-accuracy": [scene_batch],
+}
+
+
+def fed(name: str, edges: list[int], **settings: object) -> ProtocolMetric:
+    metric = METRICS[name](**settings)
+    for start, stop in itertools.pairwise(edges):
+        for batch in FEEDS[name]:
+            metric.update(**batch(slice(start, stop)))
+    return metric
+
+
+@pytest.fixture(scope="module", params=METRICS.names())
+def whole(request) -> tuple[str, float]:
+    """A metric and its number over all samples at once."""
+    return request.param, float(fed(request.param, [0, N]).compute())
+
+
+@pytest.mark.parametrize("edges", [[0, 1, 8, 72, N], [0, 64, 128, 192, N]], ids=str)
+def test_batches(whole, edges):
+    name, number = whole
+    assert float(fed(name, edges).compute()) == pytest.approx(number, rel=1e-9)
+
+
+def test_merging(whole):
+    name, number = whole
+    first, second, third = fed(name, [0, 60]), fed(name, [60, 61]), fed(name, [61, 130, N])
+    second.merge_state(first)  # torchmetrics puts the state that comes in first
+    third.merge_state(second)
+    assert float(third.compute()) == pytest.approx(number, rel=1e-9)
+
+
+def test_two_processes(whole):
+    name, number = whole
+    other = fed(name, [90, 150, N])
+    theirs = iter([torch.cat(s) if isinstance(s, list) else s for s in other.metric_state.values()])
+    metric = fed(
+        name,
+        [0, 30, 90],
+        dist_sync_fn=lambda mine, group=None: [mine, next(theirs)],
+        distributed_available_fn=lambda: True,
+    )
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-9)
+
+
+def test_estimate_goes_with_the_number(whole):
+    name, number = whole
+    estimate = fed(name, [0, 100, N]).estimates()[0]
+    assert estimate.value == pytest.approx(number, rel=1e-9)
+    assert estimate.ci95[0] < estimate.value < estimate.ci95[1]
+    assert estimate.record.n == estimate.n == N
+    assert estimate.higher_is_better == METRICS[name].higher_is_better
+
+
+def test_reset(whole):
+    name, number = whole
+    metric = fed(name, [0, 50])
+    metric.reset()
+    with pytest.raises(ValueError, match="got an empty set"):
+        metric.compute()
+    for batch in FEEDS[name]:
+        metric.update(**batch(slice(0, N)))
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-9)
+
+
+GLOO = """
+import sys, torch, torch.distributed as dist
+from evaluation.metrics import FID
+rank, meeting = int(sys.argv[1]), sys.argv[2]
+dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+features = 2 * torch.randn(400, 128, generator=torch.Generator().manual_seed(0))
+mine = slice(0, 150) if rank == 0 else slice(150, 400)
+metric = FID()
+metric.update(features[mine], real=False)
+metric.update(features[mine] ** 2, real=True)
+number, estimate = float(metric.compute()), metric.estimates()[0]
+alone = FID(sync_on_compute=False)
+alone.update(features, real=False)
+alone.update(features**2, real=True)
+print(number / float(alone.compute()) - 1, estimate.value / number - 1, estimate.n)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_real_processes(tmp_path):
+    command = [sys.executable, "-c", GLOO]
+    meeting = str(tmp_path / "meeting")
+    root = Path(__file__).parents[3]
+    workers = [
+        subprocess.Popen([*command, str(rank), meeting], stdout=subprocess.PIPE, text=True, cwd=root) for rank in (0, 1)
+    ]
+    for worker in workers:
+        out, _ = worker.communicate(timeout=120)
+        merged, estimated, n = out.split()
+        assert worker.returncode == 0
+        assert abs(float(merged)) < 1e-9
+        assert abs(float(estimated)) < 1e-9
+        assert int(n) == 400
