@@ -1,5 +1,8 @@
 """NÜWA: text, image, video and sketch as 3D grids of tokens, and one model over them (arXiv 2111.12417)."""
 
 from nuwa.grid import Grid
+from nuwa.presets import PRESETS
+from nuwa.sampling import Sampling
+from nuwa.system import Nuwa
 
-__all__ = ["Grid"]
+__all__ = ["PRESETS", "Grid", "Nuwa", "Sampling"]

@@ -53,7 +53,9 @@ class Grid:
     def check(self, length: int, what: str = "tokens") -> None:
         """ValueError unless ``length`` is the number of cells of this grid."""
         if length != self.size:
-            raise ValueError(f"{what}: grid {self} has {self.size} cells, got {length}; pass the grid the tensor was made for")
+            raise ValueError(
+                f"{what}: grid {self} has {self.size} cells, got {length}; pass the grid the tensor was made for"
+            )
 
 
 @lru_cache(maxsize=256)

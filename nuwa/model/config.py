@@ -10,15 +10,12 @@ from nuwa.grid import Grid
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """An encoder over conditions and a decoder over the target grid (paper, section 3.2).
+class ModelSizes:
+    """An encoder over conditions and a decoder over the target grid (paper, section 3.2): what one chooses.
 
     ``encoder_attention`` serves grids with rows and columns (sketches, given pictures); text is always seen whole.
     """
 
-    grid: Grid  # of the target
-    num_codes: int  # v of the target's tokenizer
-    vocab_size: int  # of the text tokenizer
     d: int = 128
     num_heads: int = 4
     encoder_layers: int = 2
@@ -35,10 +32,23 @@ class ModelConfig:
         if self.stem not in ("nearby", "raster"):
             raise ValueError(f"stem: expected 'nearby' or 'raster', got {self.stem!r}")
 
+    def on(self, grid: Grid, *, num_codes: int, vocab_size: int) -> ModelConfig:
+        """These sizes for a target grid and the vocabularies of two trained tokenizers."""
+        return ModelConfig(grid=grid, num_codes=num_codes, vocab_size=vocab_size, **vars(self))
+
     @property
     def text_attention(self) -> AttentionSpec:
         """Text is always seen whole (the paper's extent (1, 1, ∞))."""
         return Full()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(ModelSizes):
+    """Sizes of a model, with the grid and the vocabularies it is made for."""
+
+    grid: Grid  # of the target
+    num_codes: int  # v of the target's tokenizer
+    vocab_size: int  # of the text tokenizer
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -63,5 +73,7 @@ class ModelConfig:
 
 def spec_from_dict(state: dict[str, Any]) -> AttentionSpec:
     """An attention variant from its name and parameters, such as ``{"name": "nearby3d", "extent": [3, 3, 3]}``."""
-    parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in state.items()}
-    return ATTENTION[parameters.pop("name")](**parameters)
+    parameters = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in state.items() if key != "name"
+    }
+    return ATTENTION[state["name"]](**parameters)

@@ -75,9 +75,7 @@ class CrossAttention(nn.Module):
         for condition in conditions:
             k, v = self.project_memory(condition.memory)
             kv_grid = condition.grid if k.shape[2] == condition.grid.size else Grid(k.shape[2], 1, 1)
-            seen.append(
-                attend(q, k, v, spec=condition.spec, grid=grid, kv_grid=kv_grid, key_mask=condition.valid)
-            )
+            seen.append(attend(q, k, v, spec=condition.spec, grid=grid, kv_grid=kv_grid, key_mask=condition.valid))
         return self.out(merge_heads(sum(seen[1:], start=seen[0])))
 
 

@@ -94,9 +94,7 @@ def decode(
         chosen = logits[0][:, wanted]
         if guided:
             chosen = guide(chosen, logits[1][:, wanted], sampling.guidance)
-        p = probabilities(
-            chosen, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
-        )
+        p = probabilities(chosen, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p)
         tokens[:, at[wanted]] = invert_cdf(p, uniform[:, at[wanted]])
     return tokens
 

@@ -18,6 +18,7 @@ class ResBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) to the same shape."""
         y = self.conv1(F.silu(self.norm1(x)))
         return x + self.conv2(F.silu(self.norm2(y)))
 
@@ -30,6 +31,7 @@ class Down(nn.Module):
         self.conv = nn.Conv2d(4 * c_in, c_out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(b, c_in, h, w) to (b, c_out, h / 2, w / 2)."""
         return self.conv(F.pixel_unshuffle(x, 2))
 
 
@@ -41,6 +43,7 @@ class Up(nn.Module):
         self.conv = nn.Conv2d(c_in, 4 * c_out, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(b, c_in, h, w) to (b, c_out, 2h, 2w)."""
         return F.pixel_shuffle(self.conv(x), 2)
 
 

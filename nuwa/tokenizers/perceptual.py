@@ -8,6 +8,7 @@ brings (the perceptual loss of the paper, ‖CNN(I) − CNN(Î)‖²).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ class SpritesNet(nn.Module):
                 nn.Conv2d(c_out, c_out, 3, padding=1),
                 nn.LeakyReLU(0.1),
             )
-            for index, (c_in, c_out) in enumerate(zip(channels, channels[1:], strict=False))
+            for index, (c_in, c_out) in enumerate(pairwise(channels))
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -59,7 +60,7 @@ class VGGNet(nn.Module):
         layers: list[nn.Module] = []
         self.taps: list[int] = []
         for block in VGG16_BLOCKS:
-            for c_in, c_out in zip(block, block[1:], strict=False):
+            for c_in, c_out in pairwise(block):
                 layers += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU()]
             self.taps.append(len(layers) - 1)
             layers.append(nn.MaxPool2d(2))

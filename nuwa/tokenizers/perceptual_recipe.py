@@ -41,7 +41,10 @@ def train(steps: int = 1500, batch: int = 128, seed: int = 7001) -> SpritesNet:
         if step % 100 == 99:
             there = shape > 0
             right = (logits[0].argmax(-1) == shape)[there].float().mean()
-            print(f"step {step + 1}: loss {sum(loss.item() for loss in losses):.3f}, shape accuracy {right:.3f}", flush=True)
+            print(
+                f"step {step + 1}: loss {sum(loss.item() for loss in losses):.3f}, shape accuracy {right:.3f}",
+                flush=True,
+            )
     return net
 
 

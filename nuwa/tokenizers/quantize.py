@@ -56,7 +56,7 @@ class Codebook(nn.Module):
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Codes (b, c, h, w) of indices (b, h, w) int64. ValueError for an index outside the codebook."""
-        if indices.numel() and not (0 <= int(indices.min()) and int(indices.max()) < self.num_codes):
+        if indices.numel() and (indices.min() < 0 or indices.max() >= self.num_codes):
             raise ValueError(
                 f"codes: expected indices in 0…{self.num_codes - 1}, got {int(indices.min())}…{int(indices.max())}; "
                 "the tokens come from another tokenizer"

@@ -18,7 +18,7 @@ def _box(x: Floats, y: Floats, half_width: float, half_height: float) -> Floats:
 
 
 def _circle(x: Floats, y: Floats) -> Floats:
-    return np.hypot(x, y) - 0.95
+    return np.hypot(x, y) - np.float32(0.95)
 
 
 def _square(x: Floats, y: Floats) -> Floats:
@@ -34,7 +34,7 @@ def _cross(x: Floats, y: Floats) -> Floats:
 
 
 def _ring(x: Floats, y: Floats) -> Floats:
-    return np.abs(np.hypot(x, y) - 0.74) - 0.26
+    return np.abs(np.hypot(x, y) - np.float32(0.74)) - np.float32(0.26)
 
 
 def _bar(x: Floats, y: Floats) -> Floats:

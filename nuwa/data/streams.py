@@ -1,0 +1,47 @@
+"""What training reads: batches that are a pure function of the step, so that a resumed run sees the same data."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nuwa import noise
+from nuwa.data.captioned import CaptionedPictures
+
+
+class Stream(Protocol):
+    """An endless source of captioned pictures."""
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
+        """Pictures uint8 (size, 3, h, w) and captions of training step ``step``."""
+
+
+class ShuffledStream:
+    """A fixed dataset in a new order every epoch; pictures are kept in memory once read."""
+
+    def __init__(self, dataset: CaptionedPictures, seed: int = 0) -> None:
+        if not len(dataset):
+            raise ValueError(
+                f"{dataset.name} {dataset.split}: expected pictures to train on, got none that can be read"
+            )
+        self.dataset, self.seed = dataset, seed
+        self._read: dict[int, Tensor] = {}
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
+        """See :class:`Stream`. A batch may run over the end of an epoch."""
+        positions = np.arange(step * size, (step + 1) * size)
+        rows = [int(self._order(position // len(self.dataset))[position % len(self.dataset)]) for position in positions]
+        return torch.stack([self._image(row) for row in rows]), [self.dataset.captions[row] for row in rows]
+
+    @lru_cache(maxsize=2)  # noqa: B019  a stream lives as long as the training
+    def _order(self, epoch: int) -> np.ndarray:
+        return np.argsort(noise.uniform(noise.key("order", self.seed), epoch, np.arange(len(self.dataset))))
+
+    def _image(self, row: int) -> Tensor:
+        if row not in self._read:
+            self._read[row] = self.dataset.image(row)
+        return self._read[row]

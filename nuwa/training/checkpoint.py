@@ -1,0 +1,57 @@
+"""Checkpoints: weights as safetensors with their config in the header, the state of an unfinished training apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from nuwa import files
+
+STATE, WEIGHTS = "state.pt", "weights.safetensors"
+
+
+def save_weights(path: str | Path, module: nn.Module, config: dict[str, Any]) -> None:
+    """Write a module's state dict and its config (plain JSON values), atomically."""
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    with files.atomic(path) as temporary:
+        save_file(state, temporary, metadata={"config": json.dumps(config, sort_keys=True)})
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """The config in the header of a weights file. ValueError where there is none."""
+    try:
+        with safe_open(path, framework="pt") as handle:
+            metadata = handle.metadata() or {}
+    except Exception as error:
+        if isinstance(error, OSError):
+            raise
+        raise ValueError(f"{path}: not a safetensors file ({error}); remove it to train again") from error
+    if "config" not in metadata:
+        raise ValueError(f"{path}: expected a config in the header, found none; the file is not one of this project's")
+    config: dict[str, Any] = json.loads(metadata["config"])
+    return config
+
+
+def load_weights(path: str | Path, module: nn.Module) -> None:
+    """Load a state dict written by :func:`save_weights`; every name and shape has to agree."""
+    with safe_open(path, framework="pt") as handle:
+        state: dict[str, Tensor] = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    module.load_state_dict(state)
+
+
+def save_state(path: str | Path, state: dict[str, Any]) -> None:
+    """Write the state of a training (tensors and plain values), atomically."""
+    with files.atomic(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_state(path: str | Path) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote; no code in the file is run."""
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

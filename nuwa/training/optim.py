@@ -1,0 +1,34 @@
+"""The optimizer and its learning rate over time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+
+def adamw(modules: Iterable[nn.Module], *, lr: float, betas: tuple[float, float], decay: float) -> torch.optim.AdamW:
+    """AdamW in which matrices decay and vectors (biases, norms, tables of one row) do not."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)
+
+
+def warmup_cosine(step: int, steps: int, *, warmup: float = 0.05, floor: float = 0.01) -> float:
+    """Share of the peak learning rate at ``step``: linear up over ``warmup`` of the steps, then a cosine to ``floor``."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    fallen = (step - rise) / max(1, steps - rise)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, fallen)))
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Set the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
