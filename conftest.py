@@ -1,0 +1,37 @@
+"""Marks that skip with their reason, and determinism of every test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of this project."""
+    parser.addoption("--slow", action="store_true", help="run tests that train or sample for more than a few seconds")
+    parser.addoption("--weights", default=None, help="folder with published network weights")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what this machine or call does not provide, and say why."""
+    absent = {}
+    if not torch.cuda.is_available():
+        absent["gpu"] = "needs a CUDA device"
+    if not config.getoption("--slow"):
+        absent["slow"] = "slow; run with --slow"
+    if config.getoption("--weights") is None:
+        absent["weights"] = "needs published weights; name their folder with --weights"
+    for item in items:
+        for marker, reason in absent.items():
+            if marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)

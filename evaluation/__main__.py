@@ -1,0 +1,31 @@
+"""``python -m evaluation t2i --help``: the only place of this package that reads the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+from evaluation import t2i
+from nuwa.errors import run_cli
+from nuwa.registry import Registry
+
+COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
+COMMANDS.add("t2i", (t2i.T2IOptions, t2i.run))
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command that comes first among ``arguments`` with the options behind it."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("python -m evaluation COMMAND [options]")
+        for name in COMMANDS:
+            print(f"  {name:10} {(COMMANDS[name][0].__doc__ or '').splitlines()[0]}")
+        return
+    options, run = COMMANDS[arguments[0]]
+    run(tyro.cli(options, args=arguments[1:], prog=f"python -m evaluation {arguments[0]}"))
+
+
+if __name__ == "__main__":
+    sys.exit(run_cli(main))

@@ -1,0 +1,164 @@
+"""What an evaluation of pictures reads, by the name of a dataset: captions with real pictures, and what to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nuwa import files, noise
+from nuwa.data.captioned import CaptionedPictures, Skipped
+from nuwa.data.coco import CocoCaptions
+from nuwa.data.images import UnreadableImage
+from nuwa.data.sprites import Scenes, captions, draw
+from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
+from nuwa.data.streams import ShuffledStream
+from nuwa.registry import Registry
+from nuwa.tokenizers import perceptual
+from nuwa.training.prepare import TrainingData
+
+VALIDATION = 256  # held-out pictures that training measures itself on
+VOCABULARY = 20_000  # captions of sprites from which the text tokenizer takes its word pieces
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationData:
+    """One dataset, ready to be trained on and scored against."""
+
+    test: Pictures  # captions to generate from, with their real pictures
+    other_real: Pictures  # real pictures of other captions: the floor of every distance
+    scenes: Scenes | None  # what the test captions name, where that is known
+    other_scenes: Scenes | None
+    training: Callable[[], TrainingData]  # opened only where something is to be trained
+    notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Some samples of a dataset, read once and kept as one tensor; what breaks while being read is left out and named."""
+
+    dataset: CaptionedPictures
+    rows: Sequence[int]
+
+    @cached_property
+    def _read(self) -> tuple[list[int], Tensor, list[Skipped]]:
+        rows, pictures, skipped = [], [], []
+        for row in self.rows:
+            try:
+                pictures.append(self.dataset.image(row))
+                rows.append(row)
+            except UnreadableImage as error:
+                skipped.append(Skipped(self.dataset.ids[row], str(error)))
+        if not rows:
+            raise ValueError(f"{self.dataset.name} {self.dataset.split}: none of {len(self.rows)} pictures can be read")
+        return rows, torch.stack(pictures), skipped
+
+    def __len__(self) -> int:
+        return len(self._read[0])
+
+    @property
+    def images(self) -> Tensor:
+        """Pictures (m, 3, size_px, size_px) uint8."""
+        return self._read[1]
+
+    @property
+    def ids(self) -> list[str]:
+        """Their ids."""
+        return [self.dataset.ids[row] for row in self._read[0]]
+
+    @property
+    def captions(self) -> list[str]:
+        """Their captions."""
+        return [self.dataset.captions[row] for row in self._read[0]]
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """Samples that are not among them, with the reason."""
+        return [*self.dataset.skipped, *self._read[2]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Where the data is and how much of it to use."""
+
+    root: Path | None  # folder of the dataset; sprites need none
+    num: int | None  # captions to score; all where None
+    size_px: int
+    weights: Path | None  # folder with published network weights
+    seed: int
+
+
+DATASETS: Registry[Callable[[DataOptions], EvaluationData]] = Registry("dataset")
+
+
+@DATASETS.register("sprites")
+def sprites(options: DataOptions) -> EvaluationData:
+    """The embedded world: the split test-seen against itself, 1,024 captions where no number is given."""
+    num = options.num or 1024
+    test = SpritesPictures("test-seen", num, options.size_px)
+    other = SpritesPictures("test-seen", num, options.size_px, first=num)
+    validation = SpritesPictures("val", VALIDATION, options.size_px)
+
+    def training() -> TrainingData:
+        return TrainingData(
+            name=f"sprites {test.version} train",
+            stream=SpritesStream(options.size_px),
+            validation=(validation.images(slice(None)), validation.captions),
+            vocabulary=captions(draw("train", np.arange(VOCABULARY))),
+            perceptual=perceptual.load_sprites(),
+        )
+
+    return EvaluationData(
+        test=Pictures(test, range(num)),
+        other_real=Pictures(other, range(num)),
+        scenes=test.scenes,
+        other_scenes=other.scenes,
+        training=training,
+    )
+
+
+@DATASETS.register("coco")
+def coco(options: DataOptions) -> EvaluationData:
+    """MS-COCO from the files it publishes: one caption a picture of val, trained on train."""
+    if options.root is None:
+        raise ValueError("coco: expected --root with annotations/ and the folders of pictures, got none")
+    val = CocoCaptions(options.root, "val", size_px=options.size_px)
+    train = CocoCaptions(options.root, "train", size_px=options.size_px)
+    test = Pictures(val, _one_caption_a_picture(val, options.num, options.seed))
+    other = Pictures(train, _one_caption_a_picture(train, len(test.rows), options.seed))
+    vgg = options.weights / perceptual.VGG16_FILE if options.weights is not None else None
+    notes = [Skipped("caption accuracy", "photographs name no attributes that a judge could check")]
+    if vgg is None or not vgg.is_file():
+        vgg = None
+        notes.append(
+            Skipped("perceptual term", f"off: {perceptual.VGG16_FILE} is not in the folder given with --weights")
+        )
+
+    def training() -> TrainingData:
+        return TrainingData(
+            name=f"coco {train.version} train {train.fingerprint[:16]}"
+            + (f" vgg16 {files.sha256(vgg)[:8]}" if vgg else ""),
+            stream=ShuffledStream(train, options.seed),
+            validation=(test.images[:VALIDATION], test.captions[:VALIDATION]),
+            vocabulary=train.captions,
+            perceptual=perceptual.load_vgg16(vgg) if vgg else None,
+        )
+
+    return EvaluationData(
+        test=test, other_real=other, scenes=None, other_scenes=None, training=training, notes=tuple(notes)
+    )
+
+
+def _one_caption_a_picture(dataset: CocoCaptions, num: int | None, seed: int) -> list[int]:
+    """Rows of ``num`` captions of different pictures, chosen by a hash of their ids, in the dataset's order."""
+    ids = np.array([item.caption_id for item in dataset.items])
+    order = np.argsort(noise.bits(noise.key("captions", seed), ids))
+    chosen: dict[int, int] = {}
+    for row in order.tolist():
+        chosen.setdefault(dataset.items[row].image_id, row)
+    return sorted(list(chosen.values())[:num])

@@ -1,0 +1,97 @@
+"""Everything one runs: ``nox -s NAME -- options``. ``nox --list`` shows the sessions."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "typing", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.needs_version = ">=2025.2"
+
+ROOT = Path(__file__).parent
+PINS = ("pyproject.toml", "constraints.txt")
+
+
+def session(name: str, **options):
+    """A session in the one shared environment: torch is 5 GB, so it is installed once and not once per session."""
+    return nox.session(name=name, venv_location=".venv", reuse_venv=True, **options)
+
+
+def install(run: nox.Session) -> None:
+    """Install the project with all its groups, unless the pins are those of the last time."""
+    wanted = hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in PINS)).hexdigest()
+    stamp = Path(run.virtualenv.location) / ".pins"
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    run.install("--constraint", "constraints.txt", "--editable", ".[evaluation,reports]", "--group", "dev")
+    stamp.write_text(wanted)
+
+
+def python(run: nox.Session, *arguments: str) -> None:
+    """Run the environment's Python; nothing is fetched from a hub behind the user's back."""
+    run.run("python", *arguments, env={"HF_HUB_OFFLINE": "1"})
+
+
+def out_of(run: nox.Session, default: str) -> str:
+    """Where the session writes: what was given with ``--out``, else ``default``."""
+    for index, argument in enumerate(run.posargs):
+        if argument == "--out" and index + 1 < len(run.posargs):
+            return run.posargs[index + 1]
+        if argument.startswith("--out="):
+            return argument.removeprefix("--out=")
+    return default
+
+
+@session("tests")
+def tests(run: nox.Session) -> None:
+    """Run the tests; ``-- --slow`` adds those that train or sample for longer."""
+    install(run)
+    python(run, "-m", "pytest", *run.posargs)
+
+
+@session("lint")
+def lint(run: nox.Session) -> None:
+    """Check style and format with ruff."""
+    install(run)
+    python(run, "-m", "ruff", "check", *(run.posargs or ["."]))
+    python(run, "-m", "ruff", "format", "--check", ".")
+
+
+@session("typing")
+def typing(run: nox.Session) -> None:
+    """Check types with mypy."""
+    install(run)
+    python(run, "-m", "mypy", *run.posargs)
+
+
+@session("eval-t2i", default=False)
+def eval_t2i(run: nox.Session) -> None:
+    """Text to image: train what is missing, sample, score, and write record, table and report to runs/eval-t2i/."""
+    install(run)
+    python(run, "-m", "evaluation", "t2i", *run.posargs)
+    if not {"-h", "--help"} & set(run.posargs):
+        python(run, "-m", "reports", "run", out_of(run, "runs/eval-t2i"))
+
+
+@session("judges", default=False)
+def judges(run: nox.Session) -> None:
+    """Train the judges of sprites again by their recipe; the shipped ones were made so."""
+    install(run)
+    python(run, "-m", "evaluation.judges", *run.posargs)
+
+
+@session("report", default=False)
+def report(run: nox.Session) -> None:
+    """Records to the paper's tables and figures in runs/report/; ``-- compare A B`` sets two records side by side."""
+    install(run)
+    python(run, "-m", "reports", *(run.posargs or ["build"]))
+
+
+@session("bench", default=False)
+def bench(run: nox.Session) -> None:
+    """Measure speed and memory; every benchmark first asserts agreement with the reference."""
+    install(run)
+    python(run, "-m", "pytest", "benchmarks", "--benchmark-enable", "--benchmark-only", *run.posargs)
