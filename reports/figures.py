@@ -55,9 +55,9 @@ def sheet(parts: Sequence[Panel], theme: Theme) -> Figure:
         for i, part in enumerate(parts):
             axes = figure.add_subplot(rows, columns, i + 1)
             part.draw(axes, theme)
-            axes.set_title(drawable(part.title), pad=19)
+            axes.set_title(drawable(part.title, 45), pad=19)
             axes.annotate(
-                drawable(part.subtitle),
+                drawable(part.subtitle, 60),
                 xy=(0, 1),
                 xycoords="axes fraction",
                 xytext=(0, 7),
@@ -175,7 +175,7 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.0
         heights[i] = min(heights[i], top) if excess else heights[i]
     for (_, name, colour), height in zip(sorted(places), heights, strict=True):
         axes.annotate(
-            drawable(name),
+            drawable(name, 28),  # a longer one would leave no room for the curves
             (1.02, height),
             xycoords="axes fraction",
             color=colour,

@@ -84,8 +84,6 @@ def drawing(theme: Theme) -> Iterator[None]:
         "ytick.major.size": 0,
         "xtick.minor.size": 0,
         "ytick.minor.size": 0,
-        "svg.hashsalt": "nuwa",
-        "svg.fonttype": "path",
     }
     with mpl.rc_context(settings):  # type: ignore[arg-type]  # matplotlib's keys are a Literal of 300 names
         yield
@@ -102,13 +100,18 @@ def svg(figure: Figure) -> bytes:
     """``figure`` as SVG without date or version; letters are paths, so it looks the same everywhere."""
     buffer = io.BytesIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    FigureCanvasSVG(figure).print_figure(buffer, format="svg", metadata=metadata)
+    with mpl.rc_context({"svg.hashsalt": "nuwa", "svg.fonttype": "path"}):  # ids are random without a salt
+        FigureCanvasSVG(figure).print_figure(buffer, format="svg", metadata=metadata)
     return buffer.getvalue()
 
 
-def drawable(text: str) -> str:
-    """``text`` on one line, with the code point for every character the figures' font does not have."""
-    return "".join(char if ord(char) in _glyphs() else f"[U+{ord(char):04X}]" for char in escape.one_line(text))
+def drawable(text: str, limit: int = 10_000) -> str:
+    """``text`` on one line and at most ``limit`` characters long, for a figure.
+
+    A character that the figures' font does not have is replaced by its code point.
+    """
+    text = "".join(char if ord(char) in _glyphs() else f"[U+{ord(char):04X}]" for char in escape.one_line(text))
+    return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
 @lru_cache

@@ -151,14 +151,19 @@ def write_run(folder: Path, captions: dict[int, str] | None = None, **changes) -
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_record() -> Callable[..., records.Record]:
     return record
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run() -> Callable[..., Path]:
     return write_run
+
+
+@pytest.fixture(scope="session")
+def base_record() -> records.Record:
+    return record()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,167 @@
+import dataclasses
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluation import records
+from reports.tables import build_tables, tidy
+
+
+def metric(value, name="FID-0", protocol="fid@sprites-1", better=False, half=0.5):
+    interval = (value - half, value + half)
+    return records.MetricValue(name=name, protocol=protocol, value=value, ci95=interval, n=64, higher_is_better=better)
+
+
+def row(name, *metrics, role="model"):
+    return records.Row(name=name, role=role, sampling={}, metrics=metrics)
+
+
+@pytest.fixture
+def marks(make_record):
+    """The marks of the first metric, by row, of a record with the given rows."""
+
+    def of(*rows):
+        frame = tidy({"run": make_record(rows=rows)})
+        return dict(zip(frame["row"], frame["mark"], strict=True))
+
+    return of
+
+
+@pytest.mark.parametrize(("better", "expected"), [(False, ["best", "second", ""]), (True, ["", "second", "best"])])
+def test_best_and_second_follow_the_direction(marks, better, expected):
+    found = marks(
+        *(row(name, metric(value, better=better)) for name, value in zip("abc", (1.0, 2.0, 3.0), strict=True))
+    )
+    assert [found[name] for name in "abc"] == expected
+
+
+def test_one_model_alone_is_not_the_best(marks):
+    assert marks(row("a", metric(1.0)), row("real", metric(0.1), role="real"))["a"] == ""
+
+
+def test_reference_rows_are_never_ranked(marks):
+    rows = [row("a", metric(2.0)), row("b", metric(3.0))]
+    references = [row(role, metric(1.0), role=role) for role in ("real", "reconstruction", "baseline")]
+    assert marks(*rows, *references) == {"a": "best", "b": "second", "real": "", "reconstruction": "", "baseline": ""}
+
+
+def test_values_that_print_the_same_share_a_mark(marks):
+    assert marks(row("a", metric(7.121)), row("b", metric(7.1209)), row("c", metric(9.0))) == {
+        "a": "best",
+        "b": "best",
+        "c": "second",
+    }
+
+
+def test_protocols_are_ranked_apart(marks):
+    rows = [row("a", metric(1.0)), row("b", metric(2.0, protocol="fid@clean-1")), row("c", metric(3.0))]
+    assert marks(*rows) == {"a": "best", "b": "", "c": "second"}
+
+
+@pytest.mark.parametrize("key", ["split", "fingerprint"])
+def test_data_sets_are_ranked_apart(make_record, key):
+    first = make_record(rows=(row("a", metric(1.0)),))
+    other = {"name": "sprites", "version": "1", "split": "test-seen", "fingerprint": "3fa1" * 16, key: "other"}
+    second = make_record(rows=(row("a", metric(2.0)),), dataset=records.DatasetInfo(**other))
+    assert tidy({"one": first, "two": second})["mark"].tolist() == ["", ""]
+    assert tidy({"one": first, "two": make_record(rows=(row("a", metric(2.0)),))})["mark"].tolist() == [
+        "best",
+        "second",
+    ]
+
+
+@settings(max_examples=30)
+@given(values=st.lists(st.floats(0.1, 100), min_size=2, max_size=6), seed=st.integers(0, 99))
+def test_marks_do_not_depend_on_the_order_of_rows(make_tidy_marks, values, seed):
+    rows = [row(f"r{i}", metric(value)) for i, value in enumerate(values)]
+    shuffled = random.Random(seed).sample(rows, len(rows))
+    assert make_tidy_marks(rows) == make_tidy_marks(shuffled)
+    best = min(values)
+    assert make_tidy_marks(rows)[f"r{values.index(best)}"] == "best"
+
+
+@pytest.fixture(scope="module")
+def make_tidy_marks(base_record):
+    def of(rows):
+        frame = tidy({"run": dataclasses.replace(base_record, rows=tuple(rows))})
+        return dict(zip(frame["row"], frame["mark"], strict=True))
+
+    return of
+
+
+def test_a_metric_given_twice_is_refused(make_record):
+    with pytest.raises(ValueError, match="stands twice"):
+        tidy({"run": make_record(rows=(row("a", metric(1.0), metric(2.0)),))})
+
+
+def test_mixed_directions_are_refused(make_record):
+    with pytest.raises(ValueError, match="rows disagree on higher_is_better"):
+        tidy({"run": make_record(rows=(row("a", metric(1.0)), row("b", metric(2.0, better=True))))})
+
+
+def test_layout_of_table_1(make_record, published):
+    scores, attributes = build_tables({"eval-t2i": make_record()}, "t2i", published)
+    assert [c.metric for c in scores.columns] == [
+        *("FID-0", "FID-1", "FID-2", "FID-4", "FID-8", "IS", "CLIPSIM", "caption accuracy")
+    ]
+    assert [c.arrow for c in scores.columns] == list("↓↓↓↓↓↑↑↑")
+    assert [c.letter for c in scores.columns] == list("aaaaabcd")
+    assert [group.kind for group in scores.groups] == ["model", "reference", "published"]
+    assert [r.name for r in scores.groups[1].rows] == ["real", "reconstruction", "baseline"]
+    assert [r.name for r in scores.groups[2].rows][-1] == "NÜWA"
+    assert [c.text if c else None for c in scores.groups[2].rows[-1].cells][:5] == [
+        "12.9",
+        "13.8",
+        "15.7",
+        "19.3",
+        "24",
+    ]
+    assert [c.metric.removesuffix(" accuracy") for c in attributes.columns] == [
+        *("shape", "colour", "size", "place", "background")
+    ]
+
+
+def test_published_rows_are_never_marked(make_record, published):
+    scores, _ = build_tables({"eval-t2i": make_record()}, "t2i", published)
+    cells = [cell for r in scores.groups[2].rows for cell in r.cells if cell]
+    assert len(cells) == 43
+    assert {cell.mark for cell in cells} == {None}
+
+
+def test_reference_rows_come_in_a_fixed_order(make_record, published):
+    rows = [row(role, metric(1.0), role=role) for role in ("baseline", "real", "reconstruction")]
+    table = build_tables({"run": make_record(rows=(*rows, row("a", metric(1.0))))}, "t2i", published)[0]
+    assert [r.name for r in table.groups[1].rows] == ["real", "reconstruction", "baseline"]
+
+
+def test_a_second_protocol_gets_a_column_of_its_own(make_record, published):
+    rows = (row("a", metric(1.0), metric(2.0, protocol="fid@clean-1")),)
+    table = build_tables({"run": make_record(rows=rows)}, "t2i", published)[0]
+    fid = [c for c in table.columns if c.metric == "FID-0"]
+    assert [(c.protocol, c.letter) for c in fid] == [("fid@sprites-1", "a"), ("fid@clean-1", "b")]
+    attngan = next(r for r in table.groups[-1].rows if r.name == "AttnGAN")
+    assert [cell.text if cell else None for cell in attngan.cells[:2]] == ["35.2", None]
+
+
+def test_rows_of_several_records_are_told_apart(make_record, published):
+    record = make_record()
+    table = build_tables({"one": record, "two": record}, "t2i", published)[0]
+    assert [r.name for r in table.groups[0].rows[::2]] == ["NÜWA, K = 1 · one", "NÜWA, K = 1 · two"]
+
+
+def test_counts_stand_in_the_notes(make_record, published):
+    few = records.MetricValue(
+        name="FID-0", protocol="fid@sprites-1", value=1.0, ci95=(0.5, 1.5), n=2048, higher_is_better=False
+    )
+    table = build_tables({"run": make_record(rows=(row("a", metric(1.0)), row("b", few)))}, "t2i", published)[0]
+    assert ("a", "fid@sprites-1, n = 64 to 2,048, ± half a 95% interval") in table.notes
+
+
+@pytest.mark.parametrize("task", ["t2v", "v2v", "ablate-tokenizer", "ablate-tasks", "ablate-attention", "cost"])
+def test_a_table_without_records_shows_the_published_rows(published, task):
+    (table,) = build_tables({}, task, published)
+    assert {group.kind for group in table.groups} == {"published"}
+    assert all(any(row.cells) for group in table.groups for row in group.rows)
+    assert {c.protocol for c in table.columns} == {None}
