@@ -1,0 +1,103 @@
+"""The resize rules behind published scores, as pure functions: the same pictures, and five different FIDs.
+
+Each follows one implementation to the last digit and runs on the device of the pictures. Widths come before heights, as
+in Pillow up to 12; Pillow 13 takes the cheaper axis first, which moves single bytes of pictures higher than wide.
+"""
+
+from __future__ import annotations
+
+import math
+import typing
+from functools import lru_cache
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from evaluation.protocols.kinds import Resize
+
+_FIXED_POINT = 1 << 22  # Pillow's weights for bytes
+
+
+def resize(images: Tensor, size_px: int, rule: Resize) -> Tensor:
+    """Pictures (b, c, h, w) uint8 to (b, c, ``size_px``, ``size_px``) float32 in 0…255; the aspect is not kept.
+
+    ``"none"`` only turns them into floats. ValueError for another dtype or rule.
+    """
+    if images.dtype != torch.uint8 or images.dim() != 4:
+        raise ValueError(f"resize: expected uint8 (b, c, h, w), got {images.dtype} {tuple(images.shape)}; use as_bytes")
+    if rule == "none":
+        return images.float()
+    if rule == "tf1-bilinear":
+        return tf1_bilinear(images.float(), size_px)
+    if rule in ("torch-bilinear", "torch-bilinear-antialias"):
+        antialias = rule == "torch-bilinear-antialias"
+        return F.interpolate(images.float(), (size_px, size_px), mode="bilinear", antialias=antialias)
+    if rule == "pil-bicubic-float":
+        return pil_float(images.float(), size_px, "bicubic").clamp(0, 255)
+    if rule == "pil-bilinear-uint8":
+        return pil_bytes(images, size_px, "bilinear").float()
+    raise ValueError(f"unknown resize rule {rule!r}; expected one of {', '.join(typing.get_args(Resize))}")
+
+
+def tf1_bilinear(images: Tensor, size_px: int) -> Tensor:
+    """``tf.image.resize_bilinear`` of TensorFlow 1 with align_corners=False, on floats (b, c, h, w).
+
+    Output pixel i looks at input position i · in / out: no shift by half a pixel, no antialias.
+    """
+    for dim in (3, 2):
+        length = images.shape[dim]
+        position = torch.arange(size_px, device=images.device, dtype=torch.float32) * (length / size_px)
+        low = position.long()
+        high = (low + 1).clamp_max(length - 1)
+        share = (position - low).view(-1, *[1] * (3 - dim))
+        first = images.index_select(dim, low)
+        images = first + (images.index_select(dim, high) - first) * share
+    return images
+
+
+def pil_float(images: Tensor, size_px: int, kernel: Literal["bilinear", "bicubic"]) -> Tensor:
+    """``PIL.Image.resize`` of float channels (mode F), on floats (b, c, h, w); antialiased, not clipped."""
+    for dim in (3, 2):
+        weights = _pil_weights(images.shape[dim], size_px, kernel).to(images.device)
+        images = torch.movedim(torch.movedim(images, dim, -1).double() @ weights.T, -1, dim).float()
+    return images
+
+
+def pil_bytes(images: Tensor, size_px: int, kernel: Literal["bilinear", "bicubic"]) -> Tensor:
+    """``PIL.Image.resize`` of RGB pictures byte for byte, on uint8 (b, c, h, w): fixed point, rounded after each axis."""
+    for dim in (3, 2):
+        weights = _pil_weights(images.shape[dim], size_px, kernel).to(images.device) * _FIXED_POINT
+        weights = torch.where(weights < 0, weights - 0.5, weights + 0.5).trunc()
+        # Whole numbers below 2^53: the product is exact in float64.
+        sums = torch.movedim(images, dim, -1).double() @ weights.T + _FIXED_POINT / 2
+        images = torch.movedim((sums / _FIXED_POINT).floor().clamp(0, 255).to(torch.uint8), -1, dim)
+    return images
+
+
+@lru_cache(maxsize=64)
+def _pil_weights(length: int, size_px: int, kernel: Literal["bilinear", "bicubic"]) -> Tensor:
+    """Weights (size_px, length) float64 of Pillow's Resample.c: the kernel widens where the picture shrinks."""
+    function, support = {"bilinear": (_triangle, 1.0), "bicubic": (_cubic, 2.0)}[kernel]
+    scale = length / size_px
+    stretch = max(scale, 1.0)
+    weights = torch.zeros(size_px, length, dtype=torch.float64)
+    for i in range(size_px):
+        centre = (i + 0.5) * scale
+        low = max(int(centre - support * stretch + 0.5), 0)
+        high = min(int(centre + support * stretch + 0.5), length)
+        row = torch.tensor([function((x - centre + 0.5) / stretch) for x in range(low, high)], dtype=torch.float64)
+        weights[i, low:high] = row / row.sum()
+    return weights
+
+
+def _triangle(x: float) -> float:
+    return max(1 - math.fabs(x), 0.0)
+
+
+def _cubic(x: float, a: float = -0.5) -> float:
+    x = math.fabs(x)
+    if x < 1:
+        return ((a + 2) * x - (a + 3)) * x * x + 1
+    return (((x - 5) * x + 8) * x - 4) * a if x < 2 else 0.0
