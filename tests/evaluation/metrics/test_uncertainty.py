@@ -52,6 +52,13 @@ def test_interval_holds_its_value(value, replicates, wide):
     assert low <= value <= high
 
 
+@pytest.mark.parametrize("outlier", [-1e6, 1e6])
+def test_interval_holds_its_value_beside_an_outlier(outlier):
+    # one replicate in a hundred moves the mean past all others
+    low, high = centred_interval(3.0, [outlier, *np.linspace(0, 1, 99)])
+    assert low <= 3.0 <= high
+
+
 @pytest.mark.parametrize(("successes", "n"), [(0, 10), (3, 10), (10, 10), (1, 1000), (500, 1000)])
 def test_second_opinion_wilson(successes, n):
     expected = scipy.stats.binomtest(successes, n).proportion_ci(method="wilson")

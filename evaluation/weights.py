@@ -1,0 +1,118 @@
+"""Published weight files: never bundled, looked for in a folder the user names, verified always, fetched on request.
+
+Nothing here is needed to import the project, to list its protocols or to pass its tests.
+"""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from nuwa.files import atomic, sha256
+from nuwa.registry import Registry
+
+
+class MissingWeightsError(ValueError):
+    """Weight files that are not in the user's folder; the message says which, and how to get each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightFile:
+    """One published file. ``sha256`` is the whole digest, or its first eight digits where only those are published."""
+
+    file: str
+    size_bytes: int | None
+    sha256: str
+    licence: str
+    source: str
+    used_for: str
+
+    def __post_init__(self) -> None:
+        if len(self.sha256) not in (8, 64) or set(self.sha256) - set("0123456789abcdef"):
+            raise ValueError(f"{self.file}: expected a sha256 of 64 hex digits or its first 8, got {self.sha256!r}")
+
+
+WEIGHTS = Registry[WeightFile]("weight file")
+
+WEIGHTS.add(
+    "inception-fid",
+    WeightFile(
+        file="pt_inception-2015-12-05-6726825d.pth",
+        size_bytes=95_628_359,
+        sha256="6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        licence="Apache-2.0",
+        source="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth",
+        used_for="FID and IS of TTUR, torch-fidelity, pytorch-fid, torchmetrics",
+    ),
+)
+WEIGHTS.add(
+    "inception-imagenet",
+    WeightFile(
+        file="inception_v3_google-1a9a5a14.pth",
+        size_bytes=None,
+        sha256="1a9a5a14",
+        licence="BSD-3-Clause",
+        source="https://download.pytorch.org/models/inception_v3_google-1a9a5a14.pth",
+        used_for="FID of the COCO papers (DM-GAN, DF-GAN, CogView)",
+    ),
+)
+
+
+def find(name: str, folder: str | Path) -> Path:
+    """Path of a verified weight file in ``folder``. MissingWeightsError where it is not there.
+
+    ValueError where the file is not the one published; it is left where it is.
+    """
+    return find_all([name], folder)[name]
+
+
+def find_all(names: Iterable[str], folder: str | Path) -> dict[str, Path]:
+    """Verified paths of several weight files; what is missing is said in one message."""
+    folder = Path(folder)
+    known = {name: WEIGHTS[name] for name in names}
+    missing = {name: weights for name, weights in known.items() if not (folder / weights.file).is_file()}
+    if missing:
+        lines = "\n".join(f"  {_describe(name, weights)}" for name, weights in missing.items())
+        raise MissingWeightsError(f"expected these files in {folder}; put them there and run again:\n{lines}")
+    for name, weights in known.items():
+        _verify(folder / weights.file, name, weights)
+    return {name: folder / weights.file for name, weights in known.items()}
+
+
+def fetch(name: str, folder: str | Path) -> Path:
+    """Download a weight file into ``folder`` unless it is there, verify it and return its path.
+
+    The one function here that uses the network. ValueError, with nothing written, where the download fails or is not
+    the file published.
+    """
+    weights, path = WEIGHTS[name], Path(folder) / WEIGHTS[name].file
+    if not path.is_file():
+        with atomic(path) as temporary:
+            try:
+                with urllib.request.urlopen(weights.source) as response, temporary.open("wb") as out:
+                    while block := response.read(1 << 20):
+                        out.write(block)
+            except urllib.error.URLError as error:
+                raise ValueError(f"cannot download {_describe(name, weights)}: {error.reason}") from error
+            _verify(temporary, name, weights)
+    return find(name, folder)
+
+
+def _describe(name: str, weights: WeightFile) -> str:
+    size = "" if weights.size_bytes is None else f", {weights.size_bytes:,} bytes"
+    return (
+        f"{weights.file} ({name}: {weights.used_for}{size}, sha256 {weights.sha256}, {weights.licence}) "
+        f"from {weights.source}"
+    )
+
+
+def _verify(path: Path, name: str, weights: WeightFile) -> None:
+    size = path.stat().st_size
+    if weights.size_bytes is not None and size != weights.size_bytes:
+        raise ValueError(f"{path}: expected {weights.size_bytes:,} bytes, got {size:,}; get {_describe(name, weights)}")
+    if not (digest := sha256(path)).startswith(weights.sha256):
+        raise ValueError(f"{path}: expected sha256 {weights.sha256}, got {digest}; get {_describe(name, weights)}")
