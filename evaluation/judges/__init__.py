@@ -1,0 +1,9 @@
+"""Judges of the sprites world: small networks, trained once by the recipe here and shipped with their sha256.
+
+A number made with them says so in its protocol's name and is never set beside one made with Inception or OpenAI's CLIP.
+"""
+
+from evaluation.judges.clip import ClipJudge, load_clip_judge
+from evaluation.judges.image import ImageJudge, ImageJudgement, load_image_judge
+
+__all__ = ["ClipJudge", "ImageJudge", "ImageJudgement", "load_clip_judge", "load_image_judge"]

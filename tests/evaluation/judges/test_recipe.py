@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.judges import __main__ as command
+from evaluation.judges import load_clip_judge, load_image_judge, weights
+from evaluation.judges.clip import ClipSize
+from evaluation.judges.recipe import batches
+from evaluation.judges.train_clip import ClipRecipe, train_clip
+from evaluation.judges.train_image import ImageRecipe, train_image
+
+IMAGE = ImageRecipe(pictures=64, steps=3, batch=16, widths=(8, 8), num_features=16)
+CLIP = ClipRecipe(
+    pictures=64,
+    steps=3,
+    batch=16,
+    size=ClipSize(vision_layers=1, vision_width=64, transformer_layers=1, transformer_width=32),
+)
+TINY = [
+    "--threads",
+    "1",
+    "--measured",
+    "256",
+    "--image.pictures",
+    "64",
+    "--image.steps",
+    "2",
+    "--image.batch",
+    "16",
+    "--image.widths",
+    "8",
+    "8",
+    "--clip.pictures",
+    "256",
+    "--clip.steps",
+    "2",
+    "--clip.batch",
+    "16",
+    "--clip.size.vision-layers",
+    "1",
+    "--clip.size.transformer-layers",
+    "1",
+]
+
+
+def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    return all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_image_judge_is_a_function_of_its_recipe(seed: int) -> None:
+    torch.manual_seed(seed)  # no state from outside leaks in
+    assert same(train_image(IMAGE)[0], train_image(IMAGE)[0]) is True
+    assert same(train_image(IMAGE)[0], train_image(replace(IMAGE, seed=7))[0]) is False
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_clip_judge_is_a_function_of_its_recipe(seed: int) -> None:
+    torch.manual_seed(seed)
+    assert same(train_clip(CLIP)[0], train_clip(CLIP)[0]) is True
+    assert same(train_clip(CLIP)[0], train_clip(replace(CLIP, seed=7))[0]) is False
+
+
+def test_recipe_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    train_image(IMAGE)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_command_writes_judges_that_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.main(["--out", str(tmp_path), *TINY])
+    card = weights.read_card(tmp_path)
+    assert card["image"]["sha256"] == load_image_judge(folder=tmp_path).sha256
+    assert card["clip"]["sha256"] == load_clip_judge(folder=tmp_path).sha256
+    assert card["image"]["recipe"]["steps"] == 2
+    assert set(card["image"]["accuracy"]) == {"test-seen", "test-unseen"}
+    assert "sprites CLIP judge 1" in capsys.readouterr().out
+
+
+def test_shipped_recipes_are_the_defaults() -> None:
+    card = weights.read_card()
+    for judge, recipe in (("image", ImageRecipe()), ("clip", ClipRecipe())):
+        assert card[judge]["recipe"] == json.loads(json.dumps(weights.asdict(recipe)))
+
+
+def test_family_has_to_divide() -> None:
+    with pytest.raises(ValueError, match="family: expected a divisor of pictures 64 and batch 16, got 3"):
+        replace(CLIP, family=3)
+
+
+def test_batches_are_passes_in_another_order() -> None:
+    order = batches(10, 5, torch.Generator().manual_seed(0))
+    passes = [torch.cat([next(order), next(order)]) for _ in range(3)]
+    assert all(sorted(one.tolist()) == list(range(10)) for one in passes)
+    assert not torch.equal(passes[0], passes[1])
+
+
+def test_batch_larger_than_the_practice() -> None:
+    with pytest.raises(ValueError, match="batch: expected at most 4, the number of practice samples, got 5"):
+        next(batches(4, 5, torch.Generator()))
