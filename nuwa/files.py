@@ -31,18 +31,20 @@ def atomic(path: str | Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise _storage_error(error, path) from error
+        if (sentence := _sentence(error, path)) is None:
+            raise
+        raise StorageError(sentence) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def _storage_error(error: OSError, path: Path) -> Exception:
-    if error.errno == errno.ENOSPC:
-        return StorageError(f"disk full while writing {path}; free some space and run the same command again")
+def _sentence(error: OSError, path: Path) -> str | None:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"disk full while writing {path}; free some space and run the same command again"
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return StorageError(f"cannot write {path}: {error.strerror}; choose another folder with --out")
-    return error
+        return f"cannot write {path}: {error.strerror}; choose another folder with --out"
+    return None
 
 
 def write_text(path: str | Path, text: str) -> None:
