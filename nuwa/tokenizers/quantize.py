@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+_NOTHING = 1e-12  # length of a sum below which it has no direction
+
 
 @dataclass(frozen=True, kw_only=True)
 class Quantized:
@@ -41,18 +43,22 @@ class Codebook(nn.Module):
 
     def forward(self, x: Tensor) -> Quantized:
         """Quantise vectors (b, c, h, w) float; in training mode the codes then follow their vectors."""
-        b, _, h, w = x.shape
         unit = F.normalize(x.float(), dim=1)
-        flat = unit.permute(0, 2, 3, 1).reshape(-1, self.width)
-        indices = (flat.detach() @ self.codes.T).argmax(dim=-1)
-        codes = self.codes[indices].view(b, h, w, self.width).permute(0, 3, 1, 2)
+        indices = self.nearest(unit)
+        codes = self.codes[indices].movedim(-1, 1)
         if self.training:
-            self._follow(flat.detach(), indices)
+            self._follow(_rows(unit.detach()), indices.flatten())
         return Quantized(
             vectors=unit + (codes - unit).detach(),
-            indices=indices.view(b, h, w),
+            indices=indices,
             commitment=F.mse_loss(unit, codes) * self.width,
         )
+
+    @torch.no_grad()
+    def nearest(self, x: Tensor) -> Tensor:
+        """Indices (b, h, w) int64 of the codes nearest to vectors (b, c, h, w) float; changes nothing in any mode."""
+        b, _, h, w = x.shape
+        return _nearest(_rows(F.normalize(x.float(), dim=1)), self.codes).view(b, h, w)
 
     def lookup(self, indices: Tensor) -> Tensor:
         """Codes (b, c, h, w) of indices (b, h, w) int64. ValueError for an index outside the codebook."""
@@ -66,8 +72,7 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def start_from(self, x: Tensor, *, iterations: int = 20) -> None:
         """Set the codes by spherical k-means over vectors (b, c, h, w) or (m, c); m is best several times v."""
-        flat = x.movedim(1, -1).reshape(-1, self.width) if x.ndim == 4 else x
-        flat = F.normalize(flat.float(), dim=-1)
+        flat = F.normalize((_rows(x) if x.ndim == 4 else x).float(), dim=-1)
         order = torch.randperm(len(flat), device=flat.device)
         codes = flat[order[torch.arange(self.num_codes, device=flat.device) % len(flat)]]
         for _ in range(iterations):
@@ -89,7 +94,9 @@ class Codebook(nn.Module):
         total = torch.zeros_like(self.total).index_add_(0, indices, flat) / even
         self.weight.lerp_(count, 1 - self.decay)
         self.total.lerp_(total, 1 - self.decay)
-        self.codes.copy_(F.normalize(self.total, dim=-1))
+        length = self.total.norm(dim=-1, keepdim=True)
+        # A code that nothing ever chose has no direction to follow and stays where it is.
+        self.codes.copy_(torch.where(length > _NOTHING, self.total / length.clamp_min(_NOTHING), self.codes))
 
     @torch.no_grad()
     def restart(self, x: Tensor) -> int:
@@ -99,7 +106,7 @@ class Codebook(nn.Module):
         """
         dead = torch.nonzero(self.weight < self.restart_below).flatten()
         if len(dead):
-            flat = F.normalize(x.movedim(1, -1).reshape(-1, self.width).float(), dim=-1)
+            flat = F.normalize(_rows(x).float(), dim=-1)
             # Where the codes explain a vector badly a new one helps most.
             distance = (1 - (flat @ self.codes.T).amax(dim=-1)).clamp_min(1e-8)
             picked = torch.multinomial(distance, len(dead), replacement=len(dead) > len(flat))
@@ -109,9 +116,16 @@ class Codebook(nn.Module):
         return len(dead)
 
 
+def _rows(x: Tensor) -> Tensor:
+    """Vectors (b, c, h, w) as (b·h·w, c)."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
+
+
 def _nearest(vectors: Tensor, codes: Tensor) -> Tensor:
     """Index (m,) of the code (v, c) nearest to each of the unit vectors (m, c), in blocks that bound the memory."""
-    return torch.cat([(block @ codes.T).argmax(dim=-1) for block in vectors.split(16384)])
+    # In bfloat16, which training may run in, some vectors would be given to another code than in sampling.
+    with torch.autocast(vectors.device.type, enabled=False):
+        return torch.cat([(block @ codes.T).argmax(dim=-1) for block in vectors.split(16384)])
 
 
 @dataclass(frozen=True, kw_only=True)

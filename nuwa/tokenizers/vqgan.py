@@ -69,17 +69,21 @@ class VQGAN(nn.Module):
     def encode(self, pictures: Tensor) -> Tensor:
         """Tokens (b, t, h, w) int64 of pictures (b, 3, H, W) or videos (b, t, 3, H, W), uint8 in 0…255."""
         frames = pictures if pictures.ndim == 5 else pictures[:, None]
-        if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[2] != self.config.channels:
+        channels, factor = self.config.channels, self.config.factor
+        right = pictures.dtype == torch.uint8 and frames.ndim == 5 and frames.shape[2] == channels
+        if not right or frames.shape[3] % factor or frames.shape[4] % factor:
             raise ValueError(
-                f"pictures: expected uint8 (b, {self.config.channels}, h, w) or (b, t, {self.config.channels}, h, w), "
-                f"got {pictures.dtype} {tuple(pictures.shape)}"
+                f"pictures: expected uint8 (b, {channels}, H, W) or (b, t, {channels}, H, W) with sides that are multiples "
+                f"of {factor}, got {pictures.dtype} {tuple(pictures.shape)}"
             )
         vectors = self.encoder(to_float(frames.flatten(0, 1)))
-        return self.codebook(vectors).indices.unflatten(0, frames.shape[:2])
+        return self.codebook.nearest(vectors).unflatten(0, frames.shape[:2])
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
-        """Videos (b, t, 3, H, W) uint8 of tokens (b, t, h, w) int64."""
+        """Videos (b, t, 3, H, W) uint8 of tokens (b, t, h, w) int64. ValueError for tokens that are none of ours."""
+        if tokens.ndim != 4 or tokens.dtype != torch.int64:
+            raise ValueError(f"tokens: expected int64 (b, t, h, w), got {tokens.dtype} {tuple(tokens.shape)}")
         pictures = self.decoder(self.codebook.lookup(tokens.flatten(0, 1)))
         return to_uint8(pictures).unflatten(0, tokens.shape[:2])
 
