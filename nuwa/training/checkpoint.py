@@ -39,10 +39,13 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 
 def load_weights(path: str | Path, module: nn.Module) -> None:
-    """Load a state dict written by :func:`save_weights`; every name and shape has to agree."""
+    """Load a state dict written by :func:`save_weights`. ValueError where a name or a shape does not agree."""
     with safe_open(path, framework="pt") as handle:
         state: dict[str, Tensor] = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    module.load_state_dict(state)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: expected the weights of {type(module).__name__}, got others ({error})") from error
 
 
 def save_state(path: str | Path, state: dict[str, Any]) -> None:
@@ -52,6 +55,13 @@ def save_state(path: str | Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote; no code in the file is run."""
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    """Read what :func:`save_state` wrote; no code in the file is run. ValueError where it is damaged."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged archive makes torch raise anything, from EOFError to UnpicklingError
+        raise ValueError(
+            f"{path}: the state of the training is damaged; remove it to train from the beginning"
+        ) from error
     return state

@@ -110,7 +110,8 @@ class TokenizerStage:
                 scalars["commitment"] = quantized.commitment
             if settings.adversarial and index >= self.at(settings.adversarial_from):
                 fooling = adversarial_loss(self.critic(y).float())
-                ramp = min(1.0, (index + 1 - self.at(settings.adversarial_from)) / self.at(settings.adversarial_ramp))
+                since = index + 1 - self.at(settings.adversarial_from)
+                ramp = min(1.0, since / max(1, self.at(settings.adversarial_ramp)))
                 balance = adaptive_weight(reconstruction, fooling, model.last_layer)
                 loss = loss + settings.adversarial * ramp * balance * fooling
                 scalars |= {"adversarial": fooling, "adaptive_weight": balance}
