@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from nuwa.attention import ATTENTION, AttentionSpec, Full, Nearby3D
@@ -27,6 +27,11 @@ class ModelSizes:
     stem: Literal["nearby", "raster"] = "nearby"
 
     def __post_init__(self) -> None:
+        for name in ("d", "num_heads", "encoder_layers", "decoder_layers", "ff_ratio"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")
         if self.d % self.num_heads:
             raise ValueError(f"d: expected a multiple of num_heads = {self.num_heads}, got {self.d}")
         if self.stem not in ("nearby", "raster"):
@@ -61,10 +66,12 @@ class ModelConfig(ModelSizes):
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> ModelConfig:
-        """Inverse of :meth:`to_dict`. ValueError for unknown keys or names."""
-        unknown = set(state) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise ValueError(f"model config: unknown keys {sorted(unknown)}; the checkpoint is of another version")
+        """Inverse of :meth:`to_dict`. ValueError for unknown or missing keys, or unknown names."""
+        different = set(state) ^ set(cls.__dataclass_fields__)
+        if different:
+            raise ValueError(
+                f"model config: unknown or missing keys {sorted(different)}; the checkpoint is of another version"
+            )
         state = dict(state, grid=Grid(*state["grid"]))
         for name in ("encoder_attention", "decoder_attention"):
             state[name] = spec_from_dict(state[name])
@@ -76,4 +83,8 @@ def spec_from_dict(state: dict[str, Any]) -> AttentionSpec:
     parameters = {
         key: tuple(value) if isinstance(value, list) else value for key, value in state.items() if key != "name"
     }
-    return ATTENTION[state["name"]](**parameters)
+    variant = ATTENTION[state["name"]]
+    unknown = parameters.keys() - {field.name for field in fields(variant)}  # type: ignore[arg-type]
+    if unknown:
+        raise ValueError(f"attention {state['name']!r}: unknown parameters {sorted(unknown)}")
+    return variant(**parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,13 +30,13 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature: expected more than 0, got {self.temperature}; top_k=1 takes the likeliest")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k: expected at least 1 or None, got {self.top_k}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p: expected a share in (0, 1], got {self.top_p}")
-        if self.guidance < 0:
+        if not 0 <= self.guidance < math.inf:
             raise ValueError(f"guidance: expected at least 0, got {self.guidance}")
 
 
@@ -64,7 +65,7 @@ def decode(
         one_by_one: draw a single cell at a time, in raster order; the tokens are the same.
 
     Raises:
-        ValueError: guidance without ``unconditional``, or ``given`` without ``known``.
+        ValueError: guidance without ``unconditional``, ``given`` without ``known``, or either of another shape.
     """
     grid, b = decoder.config.grid, len(sample_indices)
     device = decoder.head.weight.device
@@ -73,6 +74,11 @@ def decode(
         raise ValueError(f"guidance {sampling.guidance}: expected the emptied conditions too, got none")
     if (given is None) != (known is None):
         raise ValueError("given tokens: expected both `given` and `known`, got one of them")
+    if given is not None and known is not None and (given.shape != (b, grid.size) or known.shape != (grid.size,)):
+        raise ValueError(
+            f"given tokens: expected `given` {(b, grid.size)} and `known` {(grid.size,)} for {b} samples on grid {grid}, "
+            f"got {tuple(given.shape)} and {tuple(known.shape)}"
+        )
 
     batches = [list(conditions), list(unconditional)] if guided else [list(conditions)]
     step_cells = steps(decoder, known=known, one_by_one=one_by_one)

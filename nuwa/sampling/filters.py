@@ -14,7 +14,8 @@ def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
 def probabilities(logits: Tensor, *, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> Tensor:
     """Probabilities (..., v) float64 of logits (..., v) after temperature, then top-k, then top-p.
 
-    Top-p keeps the smallest set of likeliest codes whose probability reaches ``top_p``; the likeliest is always kept.
+    Top-k keeps the k likeliest codes and those that are as likely as the last of them. Top-p keeps the smallest set of
+    likeliest codes whose probability reaches ``top_p``, of equal ones the first; the likeliest is always kept.
     """
     scaled = logits.double() / temperature
     if top_k is not None and top_k < logits.shape[-1]:
