@@ -55,11 +55,17 @@ class Nuwa:
         """Pictures uint8 (b, 3, H, W) in 0…255 for b captions, or (3, H, W) for a single one.
 
         ``sample_indices`` number the samples (0, 1, … by default): the same index, seed and caption give the same
-        picture in any batch. ValueError for a caption without words.
+        picture in any batch. ValueError for a caption without words, for no captions, or for indices of another number.
         """
         single = isinstance(captions, str)
         listed = [captions] if isinstance(captions, str) else list(captions)
-        tokens = self.draw(listed, sampling or self.sampling, sample_indices or range(len(listed)))
+        indices = range(len(listed)) if sample_indices is None else sample_indices
+        if not listed or len(indices) != len(listed):
+            raise ValueError(
+                f"t2i: expected captions and one sample index for each, got {len(listed)} captions and "
+                f"{len(indices)} indices"
+            )
+        tokens = self.draw(listed, sampling or self.sampling, indices)
         pictures = self.pictures(tokens)
         return pictures[0] if single else pictures
 
@@ -101,12 +107,22 @@ class Nuwa:
         missing = [name for name in (TOKENIZER_FILE, MODEL_FILE) if not (folder / name).is_file()]
         if missing:
             raise ValueError(f"{folder}: expected {' and '.join(missing)}, found none; is it a checkpoint folder?")
-        tokenizer = VQGAN(vqgan_config(checkpoint.read_config(folder / TOKENIZER_FILE)["tokenizer"]))
+        tokenizer = VQGAN(vqgan_config(_config(folder / TOKENIZER_FILE, "tokenizer")["tokenizer"]))
         checkpoint.load_weights(folder / TOKENIZER_FILE, tokenizer)
-        config = checkpoint.read_config(folder / MODEL_FILE)
+        config = _config(folder / MODEL_FILE, "model", "text", "sampling")
         model = NuwaModel(ModelConfig.from_dict(config["model"]))
         checkpoint.load_weights(folder / MODEL_FILE, model)
         return cls(tokenizer, TextTokenizer.from_dict(config["text"]), model, Sampling(**config["sampling"])).to(device)
+
+
+def _config(path: Path, *parts: str) -> dict[str, Any]:
+    config = checkpoint.read_config(path)
+    if config.keys() != set(parts):
+        raise ValueError(
+            f"{path}: expected a config of {', '.join(parts)}, got {', '.join(sorted(config))}; was it written by "
+            "save_pretrained?"
+        )
+    return config
 
 
 def vqgan_config(state: dict[str, Any]) -> VQGANConfig:
