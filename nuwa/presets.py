@@ -55,7 +55,7 @@ def smoke() -> Preset:
 
 @PRESETS.register("paper-image")
 def paper_image() -> Preset:
-    """NÜWA-336 for pictures: 21×21 tokens, 12,288 codes of width 256, 12 + 24 layers of width 1280 (about 870M)."""
+    """NÜWA-336 for pictures: 21×21 tokens, 12,288 codes of width 256, 12 + 24 layers of width 1280 (about 920M)."""
     return Preset(
         name="paper-image",
         tokenizer=TokenizerTraining(

@@ -81,7 +81,7 @@ def draw(split: str, indices: ArrayLike) -> Scenes:
         size=objects(size),
         place=objects(place),
         background=noise.integers(stream("background"), len(world.BACKGROUNDS), index),
-        centre=sort(world.place_centres()[place] + world.PLACE_JITTER * shift),
+        centre=np.where(present[..., None], sort(world.place_centres()[place] + world.PLACE_JITTER * shift), 0.0),
         radius=np.where(present, sort(world.RADIUS[size] * (1 + world.RADIUS_JITTER * stretch)), 0.0),
         wording=noise.bits(stream("wording"), index).view(np.int64),
     )
