@@ -3,8 +3,9 @@
 ``ATTENTION`` holds the variants, ``mask`` defines them, ``attend`` computes them and ``BACKENDS`` says how.
 """
 
-from nuwa.attention.attend import attend, choose
-from nuwa.attention.backend import BACKENDS, Backend, Problem
+from nuwa.attention.attend import attend
+from nuwa.attention.backend import Backend, Problem
+from nuwa.attention.choice import BACKENDS, choose
 from nuwa.attention.masks import dependencies, mask, neighbours
 from nuwa.attention.spec import ATTENTION, AttentionSpec, Axial3D, Block3D, Full, Nearby3D
 

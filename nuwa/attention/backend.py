@@ -1,7 +1,7 @@
 """What a backend is: a way to compute the one attention that :mod:`nuwa.attention.masks` defines.
 
 A backend says whether it can run a problem and, if not, why. Nothing falls back in silence: a backend asked for by name
-runs or the call fails with the reason, and what ``auto`` chooses can be read with :func:`nuwa.attention.attend.choose`.
+runs or the call fails with the reason, and what ``auto`` chooses can be read with :func:`nuwa.attention.choice.choose`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from torch import Tensor
 from nuwa.attention.masks import check_causal
 from nuwa.attention.spec import ATTENTION, AttentionSpec
 from nuwa.grid import Grid
-from nuwa.registry import Registry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +117,3 @@ class Backend:
 
     run: Callable[[Tensor, Tensor, Tensor, Problem, Tensor | None], Tensor]
     why_not: Callable[[Problem], str | None] = lambda _: None
-
-
-BACKENDS: Registry[Backend] = Registry("attention backend")

@@ -1,89 +1,80 @@
-"""Nearby attention as a sum over the offsets of its window: linear in tokens, in plain PyTorch.
+"""Nearby attention in plain PyTorch: linear in tokens, in time and in memory, forward and backward.
 
-For every admitted offset (27 of them for a 3x3x3 window, 14 when causal) keys and values are read through a shifted
-slice of the grid, so no neighbour is ever copied and no matrix of tokens by tokens exists.
+Heads are worked through in chunks that stay in the processor's cache. Nothing but the inputs is kept for the backward pass,
+which takes the weights anew: extra memory is the result and one chunk's scores.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from nuwa.attention.backend import BACKENDS, Backend, Problem
-from nuwa.attention.masks import centres
+from nuwa.attention.backend import Backend, Problem
+from nuwa.attention.shifts import Window, window
 from nuwa.attention.spec import Nearby3D
-from nuwa.grid import Grid
 
-Offset = tuple[int, int, int]
-
-
-def offsets(spec: Nearby3D, kv_grid: Grid, causal: bool) -> list[Offset]:
-    """Offsets (t, h, w) from a centre to the keys it may see somewhere on the grid, in raster order.
-
-    >>> offsets(Nearby3D(extent=(3, 1, 3)), Grid(2, 2, 2), causal=True)
-    [(-1, 0, -1), (-1, 0, 0), (-1, 0, 1), (0, 0, -1), (0, 0, 0)]
-    """
-    reach = [
-        length - 1 if width is None else min(width // 2, length - 1)
-        for width, length in zip(spec.extent, kv_grid.shape, strict=True)
-    ]
-    t, h, w = (range(-r, r + 1) for r in reach)
-    return [
-        offset for offset in itertools.product(t, h, w) if not causal or offset <= (0, 0, 0)
-    ]  # tuples compare in raster order
+CHUNK = 2**18
+"""Numbers of one chunk of queries on a CPU: 1 MiB in float32, half of a core's second-level cache."""
 
 
 def local(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: Tensor | None = None) -> Tensor:
-    """Nearby attention, (b, n, s_q, k), summed over the offsets of the window."""
+    """Nearby attention by sums over the offsets of the window, (b, n, s_q, k). Half precision is summed in float32."""
     assert isinstance(problem.spec, Nearby3D)
     assert key_mask is None
-    steps = offsets(problem.spec, problem.kv_grid, problem.causal)
-    if problem.grid != problem.kv_grid:
-        return _gathered(q, k, v, problem, steps)
-    grid = problem.grid.shape
-    b, n, s, width = q.shape
-    q, k, v = (x.reshape(b * n, *grid, width) for x in (q, k, v))
-    scores = q.new_full((len(steps), b * n, *grid), float("-inf"))
-    for i, offset in enumerate(steps):
-        here, there = _overlap(grid, offset)
-        scores[i][here] = (q[here] * k[there]).sum(-1)
-    weights = (scores * problem.scale).softmax(0)
-    out = torch.zeros_like(q)
-    for row, offset in zip(weights, steps, strict=True):
-        here, there = _overlap(grid, offset)
-        out[here] += row[here][..., None] * v[there]
-    return out.reshape(b, n, s, width)
-
-
-def _overlap(grid: tuple[int, int, int], offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where the grid and its copy shifted by ``offset`` overlap: slices of the queries and of the keys they meet."""
-    here = tuple(slice(max(0, -d), min(n, n - d)) for n, d in zip(grid, offset, strict=True))
-    there = tuple(slice(max(0, d), min(n, n + d)) for n, d in zip(grid, offset, strict=True))
-    return (slice(None), *here), (slice(None), *there)
-
-
-def _gathered(q: Tensor, k: Tensor, v: Tensor, problem: Problem, steps: list[Offset]) -> Tensor:
-    """Cross attention between unequal grids: one key per query and offset is fetched by its index."""
-    found = []
-    for offset in steps:
-        axes = [c + d for c, d in zip(centres(problem.grid, problem.kv_grid), offset, strict=True)]
-        inside = [(a >= 0) & (a < n) for a, n in zip(axes, problem.kv_grid.shape, strict=True)]
-        _, h, w = problem.kv_grid.shape
-        t_index, h_index, w_index = torch.meshgrid(*axes, indexing="ij")
-        valid = torch.meshgrid(*inside, indexing="ij")
-        index = (t_index * h + h_index) * w + w_index
-        admitted = (valid[0] & valid[1] & valid[2]).reshape(-1)
-        found.append((index.reshape(-1).where(admitted, 0).to(q.device), admitted.to(q.device)))
-    scores = torch.stack(
-        [(q * k[:, :, index]).sum(-1).masked_fill(~admitted, float("-inf")) for index, admitted in found]
-    )
-    weights = (scores * problem.scale).softmax(0)
-    out = torch.zeros_like(q)
-    for row, (index, _) in zip(weights, found, strict=True):
-        out = out + row[..., None] * v[:, :, index]
+    near = window(problem.spec, problem.grid, problem.kv_grid, problem.causal, str(q.device))
+    out: Tensor = _Local.apply(q, k, v, near, problem.scale)
     return out
+
+
+class _Local(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, near: Window, scale: float) -> Tensor:
+        ctx.save_for_backward(q, k, v)
+        ctx.near, ctx.scale = near, scale
+        out = q.new_empty(q.shape)
+        with torch.autocast(q.device.type, enabled=False):  # the inputs' precision is the caller's choice already
+            for part in _chunks(q):
+                weights = near.dots(_take(q, part) * scale, _take(k, part), float("-inf")).softmax(0)
+                _put(out, part, near.spread(weights, _take(v, part)))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        (q, k, v), near, scale = ctx.saved_tensors, ctx.near, ctx.scale
+        grad_q, grad_k, grad_v = (x.new_empty(x.shape) for x in (q, k, v))
+        with torch.autocast(q.device.type, enabled=False):
+            for part in _chunks(q):
+                query, key, value, out = _take(q, part) * scale, _take(k, part), _take(v, part), _take(grad, part)
+                weights = near.dots(query, key, float("-inf")).softmax(0)
+                _put(grad_v, part, near.collect(weights, out))
+                slope = near.dots(out, value, 0.0)  # of the loss in each weight
+                slope = weights * (slope - (weights * slope).sum(0))  # of the loss in each score
+                _put(grad_q, part, near.spread(slope, key).mul_(scale))
+                _put(grad_k, part, near.collect(slope, query))
+        return grad_q, grad_k, grad_v, None, None
+
+
+def _chunks(q: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Slices of batch and heads: some heads of one sample, or all heads of some samples. One chunk off the CPU."""
+    b, n, s, k = q.shape
+    fit = max(1, CHUNK // (s * k)) if q.device.type == "cpu" else b * n
+    for i in range(0, b, max(1, fit // n)):
+        for j in range(0, n, min(fit, n)):
+            yield slice(i, i + max(1, fit // n)), slice(j, j + min(fit, n))
+
+
+def _take(x: Tensor, part: tuple[slice, slice]) -> Tensor:
+    """A chunk as (g, s, k), at least float32."""
+    return x[part].flatten(0, 1).to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _put(x: Tensor, part: tuple[slice, slice], value: Tensor) -> None:
+    x[part] = value.view_as(x[part])
 
 
 def _why_not(problem: Problem) -> str | None:
@@ -94,4 +85,4 @@ def _why_not(problem: Problem) -> str | None:
     return None
 
 
-BACKENDS.add("local", Backend(run=local, why_not=_why_not))
+BACKEND = Backend(run=local, why_not=_why_not)

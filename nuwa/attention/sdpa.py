@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from nuwa.attention.backend import BACKENDS, Backend, Problem
+from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.masks import mask
 from nuwa.attention.spec import Full
 
@@ -22,4 +22,4 @@ def sdpa(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: Tensor | N
     return scaled_dot_product_attention(q, k, v, attn_mask=admitted)
 
 
-BACKENDS.add("sdpa", Backend(run=sdpa))
+BACKEND = Backend(run=sdpa)

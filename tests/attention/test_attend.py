@@ -33,7 +33,13 @@ def x(s: int = 12, b: int = 1, n: int = 2, k: int = 4, dtype: torch.dtype = torc
         (x(), x(), x(), {"key_mask": torch.ones(1, 12)}, r"key_mask: expected bool .* \(1, 12\) .* got torch.float32"),
         (x(), x(), x(), {"key_mask": torch.ones(1, 11) > 0}, r"key_mask: .* got torch.bool \(1, 11\)"),
         (x(), x(), x(), {"backend": "lokal"}, r"unknown attention backend 'lokal'; did you mean 'local'\?"),
-        (x(), x(), x(), {"backend": "local"}, r"'local' cannot run this: .* Full\(\); expected one of reference, sdpa"),
+        (
+            x(),
+            x(),
+            x(),
+            {"backend": "local"},
+            r"'local' cannot run this: .* Full\(\); expected one of reference, dense, sdpa",
+        ),
     ],
 )
 def test_bad_input(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, more: dict[str, object], message: str) -> None:
@@ -54,7 +60,7 @@ def test_the_error_names_backends_that_do_run(name: str, backend: str) -> None:
     if BACKENDS[backend].why_not(problem) is None:
         assert choose(problem, backend) == backend
     else:
-        with pytest.raises(ValueError, match="expected one of reference"):
+        with pytest.raises(ValueError, match="expected one of reference, dense, sdpa"):
             choose(problem, backend)
     assert BACKENDS[choose(problem)].why_not(problem) is None
 

@@ -29,6 +29,7 @@ SPECS = [
     Nearby3D(extent=(None, 3, 3)),
     Nearby3D(extent=(7, 7, 7)),
 ]
+FAST = ["sdpa", "dense", "local"]  # backends with nothing to compile
 # Single cells, lines, primes, unequal sides, and extents beyond the grid.
 ONE_GRID = [Grid(1, 1, 1), Grid(7, 1, 1), Grid(1, 3, 5), Grid(3, 2, 4), Grid(2, 5, 3)]
 TWO_GRIDS = [
@@ -50,7 +51,7 @@ def cases(places: list[tuple[Grid, Grid, bool]]) -> list[object]:
     """(backend, spec, queries' grid, keys' grid, causal) for every backend that takes the rest."""
     return [
         pytest.param(backend, spec, *place, id=f"{backend}-{spec}-{place[0]}-{place[1]}{'-causal' * place[2]}")
-        for backend in ("sdpa", "local")
+        for backend in FAST
         for spec in SPECS
         for place in places
         if able(backend, spec, *place)
@@ -112,7 +113,7 @@ grids = st.builds(Grid, sides, sides, sides)
 odd = st.sampled_from([1, 3, 5, None])
 
 
-@pytest.mark.parametrize("backend", ["sdpa", "local"])
+@pytest.mark.parametrize("backend", FAST)
 @given(
     grid=grids,
     kv_grid=st.none() | grids,
@@ -162,7 +163,7 @@ def test_padding_is_invisible(spec: AttentionSpec, causal: bool) -> None:
         assert grad[0, :, 3:].any()
 
 
-@pytest.mark.parametrize("backend", ["reference", "sdpa"])
+@pytest.mark.parametrize("backend", ["reference", "sdpa", "dense"])
 @pytest.mark.parametrize("spec", [Full(), Axial3D(), Nearby3D(extent=(1, 1, 1))], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 def test_a_query_without_keys_yields_zeros(dtype: torch.dtype, spec: AttentionSpec, backend: str) -> None:
