@@ -98,7 +98,7 @@ def run(options: T2IOptions) -> Record:
     dataset = data.test.dataset
     record = Record(
         name=options.out.name,
-        task="T2I",
+        task="t2i",
         dataset=DatasetInfo(
             name=dataset.name, version=dataset.version, split=dataset.split, fingerprint=dataset.fingerprint
         ),

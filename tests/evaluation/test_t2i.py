@@ -1,0 +1,170 @@
+"""The session from end to end with the preset ``smoke``: real in every part, too short to mean anything."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evaluation.__main__ import main
+from evaluation.records import Record, read_record
+from evaluation.t2i import T2IOptions, run
+from nuwa import Nuwa
+from nuwa.data.sprites.dataset import SpritesPictures
+from nuwa.errors import run_cli
+
+NUM = 24
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> T2IOptions:
+    return T2IOptions(preset="smoke", num=NUM, candidates=2, device="cpu", out=tmp_path_factory.mktemp("runs") / "t2i")
+
+
+@pytest.fixture(scope="module")
+def record(options: T2IOptions) -> Record:
+    with pytest.warns(UserWarning, match="fewer"):  # 24 samples are fewer than the features are wide
+        run(options)
+    return read_record(options.out / "record.json")
+
+
+def values(record: Record, row: str) -> dict[str, float]:
+    (found,) = [each for each in record.rows if each.name == row]
+    return {metric.name: metric.value for metric in found.metrics}
+
+
+def test_rows_and_their_order(record: Record) -> None:
+    rows = ["NÜWA smoke, K = 1", "NÜWA smoke, K = 2", "real pictures", "reconstruction", "untrained"]
+    names = [each.name for each in record.rows]
+    assert [name for name in names if "object" not in name] == rows
+    assert {each.role for each in record.rows} == {"model", "real", "reconstruction", "baseline"}
+    assert f"{rows[0]}, one object" in names
+
+
+def test_every_number_has_interval_and_count(record: Record) -> None:
+    first = record.rows[0]
+    assert {"FID-0", "FID-1", "FID-2", "FID-4", "FID-8", "IS", "CLIPSIM", "caption accuracy"} <= {
+        each.name for each in first.metrics
+    }
+    assert all(each.n <= NUM and each.ci95[0] <= each.ci95[1] for row in record.rows for each in row.metrics)
+
+
+def test_real_pictures_are_judged_right(record: Record) -> None:
+    assert values(record, "real pictures")["caption accuracy"] > 0.9
+    assert values(record, "untrained")["caption accuracy"] < 0.1
+
+
+def test_best_of_k_is_nearer_to_the_caption(record: Record) -> None:
+    assert values(record, "NÜWA smoke, K = 2")["CLIPSIM"] > values(record, "NÜWA smoke, K = 1")["CLIPSIM"]
+
+
+def test_codebook_usage_stands_in_the_record(record: Record) -> None:
+    assert 0 < values(record, "reconstruction")["codebook usage"] <= 1
+
+
+def test_second_run_reuses_and_repeats(options: T2IOptions, record: Record) -> None:
+    weights = options.out / "training" / "transformer" / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    with pytest.warns(UserWarning, match="fewer"):
+        again = run(options)
+    assert weights.stat().st_mtime_ns == before
+    assert again.rows == record.rows
+
+
+def test_checkpoint_draws_the_pictures_of_the_table(options: T2IOptions, record: Record) -> None:
+    model = Nuwa.from_pretrained(options.out / "checkpoint")
+    test = SpritesPictures("test-seen", NUM)
+    pictures = model.t2i(test.captions[:5], sample_indices=range(5))
+    for name, picture in zip(test.ids[:5], pictures, strict=True):
+        saved = np.asarray(Image.open(options.out / "generated" / f"{name}.png"))
+        assert torch.equal(torch.from_numpy(saved.copy()).permute(2, 0, 1), picture)
+
+
+def test_sheet_names_pictures_that_are_there(options: T2IOptions, record: Record) -> None:
+    folder = options.out / "samples"
+    items = json.loads((folder / "samples.json").read_text())["items"]
+    assert len(items) == NUM
+    assert list(items[0]["images"]) == ["real", "reconstruction", "K = 1", "K = 2"]
+    assert all((folder / name).is_file() for item in items for name in item["images"].values())
+
+
+@pytest.fixture
+def folder(options: T2IOptions, record: Record, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(options.out / "generated", tmp_path / "theirs"))
+
+
+def test_generated_folder_scores_as_the_model(
+    options: T2IOptions, record: Record, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.warns(UserWarning, match="fewer"):
+        scored = run(replace(options, generated=folder, out=tmp_path / "out"))
+    assert values(scored, "theirs") == pytest.approx(values(record, "NÜWA smoke, K = 1"), rel=1e-6)
+    assert not (tmp_path / "out" / "training").exists()
+
+
+def test_generated_folder_with_missing_ids(
+    options: T2IOptions, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("test-seen-000003", "test-seen-000007"):
+        (folder / f"{name}.png").unlink()
+    arguments = [
+        "t2i",
+        "--generated",
+        str(folder),
+        "--num",
+        str(NUM),
+        "--preset",
+        "smoke",
+        "--out",
+        str(folder.parent / "o"),
+    ]
+    assert run_cli(main, arguments) == 2
+    sentence = capsys.readouterr().err
+    assert sentence.count("\n") == 1
+    assert f"2 of {NUM} ids" in sentence
+    assert "test-seen-000003" in sentence
+
+
+def test_unreadable_generated_picture_is_left_out_and_named(options: T2IOptions, folder: Path, tmp_path: Path) -> None:
+    (folder / "test-seen-000003.png").write_bytes(b"not a picture")
+    with pytest.warns(UserWarning, match="fewer"):
+        scored = run(replace(options, generated=folder, out=tmp_path / "out"))
+    assert scored.rows[0].metrics[0].n == NUM - 1
+    assert "test-seen-000003" in {each.id for each in scored.skipped}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--data", "sprite"], "did you mean 'sprites'"),
+        (["--preset", "tiney"], "did you mean 'tiny'"),
+        (["--data", "coco"], "expected --root"),
+        (["--data", "coco", "--root", "/nowhere"], "/nowhere"),
+        (["--device", "gpu"], "expected auto, cpu or cuda"),
+        (["--num", "1"], "num >= 2"),
+        (["--temperature", "0"], "temperature"),
+    ],
+)
+def test_bad_options_end_in_one_sentence(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(main, ["t2i", "--preset", "smoke", "--num", "4", "--out", str(tmp_path), *arguments]) == 2
+    sentence = capsys.readouterr().err
+    assert said in sentence
+    assert sentence.count("\n") == 1
+    assert not (tmp_path / "record.json").exists()
+
+
+def test_unknown_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(main, ["t2"]) == 2
+    assert "did you mean 't2i'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["t2i", "--candidate", "3"])
+    assert stopped.value.code == 2
+    assert "--candidates" in capsys.readouterr().err
