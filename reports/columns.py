@@ -76,11 +76,13 @@ class Look:
 
 
 def look(metric: str) -> Look:
-    """How ``metric`` is printed: accuracies in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""
-    if metric == "acc" or "accuracy" in metric:
+    """How ``metric`` is printed: shares in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""
+    if metric in ("acc", "codebook usage") or "accuracy" in metric:
         return Look(decimals=1, scale=100.0, unit="%")
     if metric in ("CLIPSIM", "SSIM", "PA", "FWIoU", "Detected PA"):
         return Look(decimals=4)
+    if metric == "codebook perplexity":
+        return Look(decimals=1)
     return Look()
 
 

@@ -23,6 +23,12 @@ from reports.style import Theme, drawable, drawing
 
 _BINS = 240  # a longer log is drawn as the mean and the range of this many stretches
 _WIDTH_IN, _HEIGHT_IN = 4.3, 3.05  # of one panel
+_MEASURES = {
+    "val_l1_levels": "Held-out error in grey levels",
+    "usage": "Codes in use",
+    "perplexity": "Codebook perplexity",
+}
+_LOSSES = {"loss": "training", "val_loss": "validation", "val_loss_without_caption": "validation, no caption"}
 _LOG_RATIO = 20.0  # values that differ more than this get a logarithmic axis
 _DASHES = {"real": (0, (1, 1.2)), "reconstruction": (0, (4, 1.5)), "baseline": (0, (6, 1.5, 1, 1.5))}
 
@@ -186,11 +192,11 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.0
 
 
 def training_panels(stage: str, log: pd.DataFrame) -> Iterator[Panel]:
-    """Losses, codes in use and perplexity of one training stage; other numbers, such as the learning rate, stay out."""
+    """Losses, held-out error and use of the codebook of one stage; other numbers, such as the learning rate, stay out."""
     losses = [name for name in log.columns if "loss" in name]
     if losses:
         yield _log_panel("Loss", stage, log, losses)
-    for name, title in (("usage", "Codes in use"), ("perplexity", "Codebook perplexity")):
+    for name, title in _MEASURES.items():
         if name in log.columns:
             yield _log_panel(title, stage, log, [name])
 
@@ -221,10 +227,9 @@ def _draw_log(axes: Axes, theme: Theme, log: pd.DataFrame, names: Sequence[str])
             mean, low, high = bins.mean(), bins[name].min(), bins[name].max()
             axes.fill_between(mean["step"], low, high, color=colour, alpha=0.16, linewidth=0)
             series = mean
-        axes.plot(series["step"], series[name], color=colour, linewidth=1.5)
-        ends.append(
-            (float(series[name].iloc[-1]), {"loss": "training", "val_loss": "validation"}.get(name, name), colour)
-        )
+        marker = "o" if len(series) <= 40 else ""  # few points are points
+        axes.plot(series["step"], series[name], color=colour, linewidth=1.5, marker=marker, markersize=3)
+        ends.append((float(series[name].iloc[-1]), _LOSSES.get(name, name), colour))
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from reports.columns import FID_K, Look, leading_columns, look_of_column
+from reports.tables import leading
 
 _LOG_RATIO = 20.0
 
@@ -55,6 +56,7 @@ def ladders(frame: pd.DataFrame, task: str) -> list[Ladder]:
     ``frame`` is :func:`reports.tables.tidy`'s, of one record. FID-1 to FID-8 have curves of their own and no ladder.
     """
     found = []
+    frame = leading(frame, task)
     for metric in leading_columns(task):
         if metric in FID_K[1:]:
             continue

@@ -78,7 +78,7 @@ def text(table: Table) -> str:
     lines = [escape.plain(table.title), rule, *(line("", part) for part in zip(*heads, strict=True)), rule]
     lines += [entry if isinstance(entry, str) else line(*entry) for entry in body]
     if any(c is not None and c.mark for group in table.groups for row in group.rows for c in row.cells):
-        lines += [rule, "* best, _ second among models under one protocol and data set"]
+        lines += [rule, "* best, _ second among models under one protocol, data set and n"]
     else:
         lines.append(rule)
     return "\n".join([*lines, *(f"{mark} {note}".strip() for mark, note in table.notes)]) + "\n"

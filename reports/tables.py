@@ -99,8 +99,9 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
     """Records, by the name they go by, as a tidy frame: one number a row, marked "best" or "second" where it is.
 
     Columns: ``record task data fingerprint row role metric protocol value ci95_low ci95_high n higher_is_better mark``.
-    Only rows of role "model" are ranked, within one metric, protocol and data set, where at least two compete; values
-    that print the same share a mark. ValueError where a row gives one metric twice or rows disagree on the direction.
+    Only rows of role "model" are ranked, within one metric, protocol, data set and sample count, where at least two
+    compete; values that print the same share a mark. ValueError where a row gives one metric twice or rows disagree on
+    the direction.
     """
     frame = pd.DataFrame(
         [
@@ -145,7 +146,9 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
 def _marks(frame: pd.DataFrame) -> pd.Series[str]:
     marks = pd.Series("", index=frame.index, dtype=object)
     models = frame[frame["role"] == "model"]
-    for (metric, protocol, *_), rivals in models.groupby(["metric", "protocol", "data", "fingerprint"], sort=False):
+    for (metric, protocol, *_), rivals in models.groupby(
+        ["metric", "protocol", "data", "fingerprint", "n"], sort=False
+    ):
         if len(rivals) < 2:
             continue
         column = frame[(frame["metric"] == metric) & (frame["protocol"] == protocol)]
@@ -157,25 +160,45 @@ def _marks(frame: pd.DataFrame) -> pd.Series[str]:
     return marks
 
 
+def leading(frame: pd.DataFrame, task: str) -> pd.DataFrame:
+    """The part of a tidy frame that the first table of ``task`` shows.
+
+    A row with nothing but accuracies, beside rows that have more, breaks another row down (by number of objects, say)
+    and stays out.
+    """
+    part = frame[frame["metric"].isin(leading_columns(task))]
+    broad = part[~_is_accuracy(part["metric"])].set_index(["record", "row"]).index
+    return part[part.set_index(["record", "row"]).index.isin(broad)] if len(broad) else part
+
+
+def _is_accuracy(metrics: pd.Series[str]) -> pd.Series[bool]:
+    return metrics.str.contains("accuracy")
+
+
 def build_tables(records: Mapping[str, Record], task: str, published: pd.DataFrame) -> tuple[Table, ...]:
-    """The tables of one task: the leading metrics with the published rows below, then all further metrics.
+    """The tables of one task: the leading metrics with the published rows below, accuracies in detail, what is left.
 
     ``records``, by the name they go by, all have ``task``; ``published`` is the frame that
-    :func:`reports.published.load_published` gives. The second table is left out where no record has a further metric.
+    :func:`reports.published.load_published` gives. A table that would have nothing new is left out.
     """
     frame = tidy(records)
-    leading = leading_columns(task)
+    first = leading(frame, task)
+    rest = frame.drop(first.index)
     theirs = published[(published["task"] == task) & (published["table"] != "human study")]
     number = theirs["table"].iloc[0] if len(theirs) else None
     title = title_of(task) + (f" (layout of Table {number})" if number else "")
     slug = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")
-    first = _table(f"{slug}-scores", title, frame[frame["metric"].isin(leading)], theirs, leading)
-    rest = frame[~frame["metric"].isin(leading)]
-    if rest.empty:
-        return (first,)
-    names = tuple(rest["metric"].drop_duplicates())
-    details = "accuracy by attribute" if all("accuracy" in name for name in names) else "further metrics"
-    return first, _table(f"{slug}-details", f"{title_of(task)}: {details}", rest, theirs.iloc[:0], names)
+    tables = [_table(f"{slug}-scores", title, first, theirs, leading_columns(task))]
+    if _is_accuracy(rest["metric"]).any():
+        details = frame[_is_accuracy(frame["metric"])]
+        tables.append(_details(f"{slug}-accuracy", f"{title_of(task)}: accuracy in detail", details, theirs))
+    if len(others := rest[~_is_accuracy(rest["metric"])]):
+        tables.append(_details(f"{slug}-details", f"{title_of(task)}: further metrics", others, theirs))
+    return tuple(tables)
+
+
+def _details(slug: str, title: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> Table:
+    return _table(slug, title, ours, theirs.iloc[:0], tuple(ours["metric"].drop_duplicates()))
 
 
 def _table(slug: str, title: str, ours: pd.DataFrame, theirs: pd.DataFrame, order: Sequence[str]) -> Table:

@@ -17,19 +17,19 @@ COLOURS = {"red": (214, 64, 58), "green": (72, 161, 84), "blue": (62, 105, 209),
 GROUNDS = {"white": (240, 238, 232), "grey": (150, 152, 158), "navy": (30, 38, 66), "sand": (214, 196, 160)}
 SHAPES = ("circle", "square", "triangle")
 FID = {
-    "NÜWA, K = 1": (8.41, 8.02, 7.33, 6.10, 4.85),
-    "NÜWA, K = 8": (7.12, 6.95, 6.48, 5.51, 4.42),
-    "real": (0.61, 0.58, 0.52, 0.44, 0.31),
+    "NÜWA tiny, K = 1": (8.41, 8.02, 7.33, 6.10, 4.85),
+    "NÜWA tiny, K = 8": (7.12, 6.95, 6.48, 5.51, 4.42),
+    "real pictures": (0.61, 0.58, 0.52, 0.44, 0.31),
     "reconstruction": (3.05, 2.71, 2.20, 1.52, 0.98),
-    "baseline": (96.4, 92.3, 85.1, 70.6, 51.2),
+    "untrained": (96.4, 92.3, 85.1, 70.6, 51.2),
 }
-ROLES = {"real": "real", "reconstruction": "reconstruction", "baseline": "baseline"}
+ROLES = {"real pictures": "real", "reconstruction": "reconstruction", "untrained": "baseline"}
 OTHERS = {  # IS, CLIPSIM, caption accuracy, then shape, colour, size, place, background accuracy
-    "NÜWA, K = 1": (14.21, 0.7812, 0.4121, 0.602, 0.941, 0.928, 0.987, 0.999),
-    "NÜWA, K = 8": (15.02, 0.8241, 0.5312, 0.701, 0.968, 0.941, 0.992, 1.0),
-    "real": (21.93, 0.8613, 0.9871, 0.991, 0.998, 0.996, 1.0, 1.0),
+    "NÜWA tiny, K = 1": (14.21, 0.7812, 0.4121, 0.602, 0.941, 0.928, 0.987, 0.999),
+    "NÜWA tiny, K = 8": (15.02, 0.8241, 0.5312, 0.701, 0.968, 0.941, 0.992, 1.0),
+    "real pictures": (21.93, 0.8613, 0.9871, 0.991, 0.998, 0.996, 1.0, 1.0),
     "reconstruction": (17.40, 0.8302, 0.7432, 0.812, 0.989, 0.971, 0.998, 1.0),
-    "baseline": (3.11, 0.2104, 0.0009, 0.171, 0.128, 0.334, 0.412, 0.252),
+    "untrained": (3.11, 0.2104, 0.0009, 0.171, 0.128, 0.334, 0.412, 0.252),
 }
 ATTRIBUTES = ("shape", "colour", "size", "place", "background")
 
@@ -45,15 +45,34 @@ def fid_row(name: str) -> records.Row:
     for metric, value in zip(("caption", *ATTRIBUTES), accuracies, strict=True):
         half = 1.96 * math.sqrt(max(value * (1 - value), 1e-4) / 1024)
         metrics.append(number(f"{metric} accuracy", "caption-accuracy@sprites-1", value, half, better=True))
+    if name == "reconstruction":
+        metrics.append(number("codebook usage", "codebook@nuwa-1", 0.971, 0.004, better=True))
+        metrics.append(number("codebook perplexity", "codebook@nuwa-1", 201.4, 1.8, better=True))
     sampling = {"temperature": 1.0, "top_k": 100, "guidance": 1.5, "seed": 1} if name not in ROLES else {}
     return records.Row(name=name, role=ROLES.get(name, "model"), sampling=sampling, metrics=tuple(metrics))
 
 
-def number(name: str, protocol: str, value: float, half: float, better: bool = False) -> records.MetricValue:
+def group_rows(name: str) -> list[records.Row]:
+    """The same accuracies for the captions with one object and with more."""
+    caption, *_ = OTHERS[name][2:]
+    return [
+        records.Row(
+            name=f"{name}, {group}",
+            role=ROLES.get(name, "model"),
+            sampling={},
+            metrics=(
+                number("caption accuracy", "caption-accuracy@sprites-1", share * caption, 0.02, better=True, n=n),
+            ),
+        )
+        for group, share, n in (("one object", 1.0, 614), ("2–3 objects", 0.8, 410))
+    ]
+
+
+def number(
+    name: str, protocol: str, value: float, half: float, better: bool = False, n: int = 1024
+) -> records.MetricValue:
     interval = (value - half, value + 1.1 * half)
-    return records.MetricValue(
-        name=name, protocol=protocol, value=value, ci95=interval, n=1024, higher_is_better=better
-    )
+    return records.MetricValue(name=name, protocol=protocol, value=value, ci95=interval, n=n, higher_is_better=better)
 
 
 def record(**changes) -> records.Record:
@@ -68,7 +87,7 @@ def record(**changes) -> records.Record:
             params=1_318_400,
             checkpoint_sha256="b81c" * 16,
         ),
-        "rows": tuple(fid_row(name) for name in ("NÜWA, K = 1", "NÜWA, K = 8", "real", "reconstruction", "baseline")),
+        "rows": tuple(row for name in FID for row in (fid_row(name), *group_rows(name))),
         "timings_s": {"train tokenizer": 184.2, "train transformer": 421.0, "sampling": 62.5, "scoring": 9.8},
         "peak_memory_gib": records.PeakMemory(host=1.84, cuda=None),
         "skipped": (records.Skipped(id="test-seen/0413", reason="caption names four objects; the judge reads three"),),
@@ -125,20 +144,21 @@ def write_samples(folder: Path, captions: dict[int, str], count: int = 12) -> No
 
 
 def write_log(path: Path, steps: int, codebook: bool) -> None:
-    """A training log of ``steps`` lines whose validation loss comes every tenth."""
+    """A training log of ``steps`` lines whose measures on held-out data come every tenth."""
     rng = np.random.default_rng(3)
     path.parent.mkdir(parents=True)
     with path.open("w", encoding="utf-8") as handle:
         for i in range(steps):
             loss = 4.2 * math.exp(-5 * i / steps) + 0.9 + 0.08 * float(rng.standard_normal())
-            line = {"step": 20 * i, "time_s": 0.9 * i, "loss": loss, "lr": 3e-4}
-            if i % 10 == 0:
-                line["val_loss"] = loss + 0.12
-            if codebook:
+            line = {"step": 25 * i, "time_s": 0.9 * i, "loss": loss, "gradient_norm": 1.0}
+            if i % 10 == 0 and codebook:
                 line |= {
+                    "val_l1_levels": 4 * loss,
                     "usage": 1 - 0.7 * math.exp(-8 * i / steps),
                     "perplexity": 190 * (1 - math.exp(-4 * i / steps)) + 9,
                 }
+            elif i % 10 == 0:
+                line |= {"val_loss": loss + 0.12, "val_loss_without_caption": loss + 0.9}
             handle.write(json.dumps(line) + "\n")
 
 

@@ -68,7 +68,7 @@ def test_no_errors_on_the_console(loaded):
 
 def test_the_script_has_run(loaded):
     dom = loaded[0]
-    assert dom.count('class="sort"') == 9 + 6
+    assert dom.count('class="sort"') == 9 + 7 + 3
     assert 'id="theme" class="quiet" aria-label="Use ' in dom
 
 

@@ -28,6 +28,14 @@ def test_latex_is_ascii_or_latin_letters_without_live_specials(text):
     assert not set(bare) & set("%#&~")
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("*a", "{*}a"), ("[5pt]", "{[}5pt{]}"), ("a--b", "a-{}-{}b"), (r"\input{x}", r"\textbackslash{}input\{x\}")],
+)
+def test_latex_that_would_be_read_as_an_order(text, written):
+    assert escape.latex(text) == written
+
+
 @given(st.text())
 def test_a_markdown_cell_stays_one_cell_without_tags(text):
     cell = escape.markdown(text)

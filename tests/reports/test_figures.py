@@ -20,6 +20,7 @@ def test_panels_of_a_run(run, published):
         ("FID against blur", "fid@sprites-1, bands are 95% intervals"),
         ("Published, not comparable", "MS-COCO 256×256, Table 1, protocol unknown"),
         ("Loss", "training stage: tokenizer"),
+        ("Held-out error in grey levels", "training stage: tokenizer"),
         ("Codes in use", "training stage: tokenizer"),
         ("Codebook perplexity", "training stage: tokenizer"),
         ("Loss", "training stage: transformer"),
@@ -28,7 +29,7 @@ def test_panels_of_a_run(run, published):
 
 def test_words_for_those_who_cannot_see_the_curves(run, published):
     ours, theirs = panels(run, published)[:2]
-    assert "NÜWA, K = 8: k=0 7.12, k=1 6.95, k=2 6.48, k=4 5.51, k=8 4.42" in ours.alt
+    assert "NÜWA tiny, K = 8: k=0 7.12, k=1 6.95, k=2 6.48, k=4 5.51, k=8 4.42" in ours.alt
     assert "XMC-GAN" not in theirs.alt  # one point is no curve
     assert "not comparable" in theirs.alt
 
@@ -37,7 +38,7 @@ def test_our_curves_and_published_ones_never_share_a_panel(run, published):
     ours, theirs = panels(run, published)[:2]
     axes = [sheet([part], LIGHT).axes[0] for part in (ours, theirs)]
     labels = [{text.get_text() for text in ax.texts} for ax in axes]
-    assert {"NÜWA, K = 1", "NÜWA, K = 8", "real", "reconstruction", "baseline"} <= labels[0]
+    assert {"NÜWA tiny, K = 1", "NÜWA tiny, K = 8", "real pictures", "reconstruction", "untrained"} <= labels[0]
     assert {"AttnGAN", "CogView"} <= labels[1]
     assert not labels[0] & {"AttnGAN", "CogView", "NÜWA"}
 

@@ -24,7 +24,7 @@ def test_run_writes_its_files(make_run, tmp_path, capsys):
     for name in ("table.md", "table.csv", "table.tex", "sheet.png", "curves.png", "report/index.html"):
         assert (folder / name).stat().st_size > 1000
     out = capsys.readouterr().out
-    assert "NÜWA, K = 8" in out
+    assert "NÜWA tiny, K = 8" in out
     assert out.rstrip().endswith("index.html")
 
 
@@ -44,7 +44,7 @@ def test_build_writes_every_table(light_run, tmp_path, capsys):
     main(["build", "--records", str(tmp_path / "none"), "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert len(names) == 7 * 3 + 1
-    assert "NÜWA, K = 8" in (tmp_path / "out" / "table1-t2i.md").read_text(encoding="utf-8")
+    assert "NÜWA tiny, K = 8" in (tmp_path / "out" / "table1-t2i.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.startswith("records: eval-t2i\n")
 
 
@@ -88,7 +88,7 @@ def test_compare_exits_with_one_on_a_regression(light_run, tmp_path, make_record
     with pytest.raises(SystemExit) as stopped:
         main(["compare", str(light_run), str(tmp_path / "worse.json")])
     assert stopped.value.code == 1
-    assert "1 regression: NÜWA, K = 1: FID-0" in capsys.readouterr().out
+    assert "1 regression: NÜWA tiny, K = 1: FID-0" in capsys.readouterr().out
 
 
 def test_a_missing_run_is_one_sentence(tmp_path, capsys):

@@ -102,14 +102,14 @@ def test_mixed_directions_are_refused(make_record):
 
 
 def test_layout_of_table_1(make_record, published):
-    scores, attributes = build_tables({"eval-t2i": make_record()}, "t2i", published)
+    scores, attributes, others = build_tables({"eval-t2i": make_record()}, "t2i", published)
     assert [c.metric for c in scores.columns] == [
         *("FID-0", "FID-1", "FID-2", "FID-4", "FID-8", "IS", "CLIPSIM", "caption accuracy")
     ]
     assert [c.arrow for c in scores.columns] == list("↓↓↓↓↓↑↑↑")
     assert [c.letter for c in scores.columns] == list("aaaaabcd")
     assert [group.kind for group in scores.groups] == ["model", "reference", "published"]
-    assert [r.name for r in scores.groups[1].rows] == ["real", "reconstruction", "baseline"]
+    assert [r.name for r in scores.groups[1].rows] == ["real pictures", "reconstruction", "untrained"]
     assert [r.name for r in scores.groups[2].rows][-1] == "NÜWA"
     assert [c.text if c else None for c in scores.groups[2].rows[-1].cells][:5] == [
         "12.9",
@@ -119,12 +119,13 @@ def test_layout_of_table_1(make_record, published):
         "24",
     ]
     assert [c.metric.removesuffix(" accuracy") for c in attributes.columns] == [
-        *("shape", "colour", "size", "place", "background")
+        *("caption", "shape", "colour", "size", "place", "background")
     ]
+    assert [c.metric for c in others.columns] == ["codebook usage", "codebook perplexity"]
 
 
 def test_published_rows_are_never_marked(make_record, published):
-    scores, _ = build_tables({"eval-t2i": make_record()}, "t2i", published)
+    scores = build_tables({"eval-t2i": make_record()}, "t2i", published)[0]
     cells = [cell for r in scores.groups[2].rows for cell in r.cells if cell]
     assert len(cells) == 43
     assert {cell.mark for cell in cells} == {None}
@@ -134,6 +135,28 @@ def test_reference_rows_come_in_a_fixed_order(make_record, published):
     rows = [row(role, metric(1.0), role=role) for role in ("baseline", "real", "reconstruction")]
     table = build_tables({"run": make_record(rows=(*rows, row("a", metric(1.0))))}, "t2i", published)[0]
     assert [r.name for r in table.groups[1].rows] == ["real", "reconstruction", "baseline"]
+
+
+def test_a_row_that_breaks_another_down_stands_in_the_details_only(make_record, published):
+    scores, details, _ = build_tables({"eval-t2i": make_record()}, "t2i", published)
+    names = ["NÜWA tiny, K = 1", "NÜWA tiny, K = 8"]
+    groups = ["", ", one object", ", 2–3 objects"]
+    assert [r.name for r in scores.groups[0].rows] == names
+    assert [r.name for r in details.groups[0].rows] == [name + group for name in names for group in groups]
+    marks = [r.cells[0].mark for r in details.groups[0].rows]
+    assert marks == ["second"] * 3 + ["best"] * 3  # each against its own kind
+
+
+def test_rows_with_nothing_but_accuracies_stand_in_the_first_table_too(make_record, published):
+    rows = (row("a", metric(0.5, name="caption accuracy", protocol="caption-accuracy@sprites-1", better=True)),)
+    (table,) = build_tables({"run": make_record(rows=rows)}, "t2i", published)
+    assert [r.name for r in table.groups[0].rows] == ["a"]
+
+
+def test_other_sample_counts_are_ranked_apart(make_record):
+    few = dataclasses.replace(metric(1.0), n=32)
+    frame = tidy({"run": make_record(rows=(row("a", few), row("b", metric(2.0)), row("c", metric(3.0))))})
+    assert frame["mark"].tolist() == ["", "best", "second"]
 
 
 def test_a_second_protocol_gets_a_column_of_its_own(make_record, published):
@@ -148,7 +171,7 @@ def test_a_second_protocol_gets_a_column_of_its_own(make_record, published):
 def test_rows_of_several_records_are_told_apart(make_record, published):
     record = make_record()
     table = build_tables({"one": record, "two": record}, "t2i", published)[0]
-    assert [r.name for r in table.groups[0].rows[::2]] == ["NÜWA, K = 1 · one", "NÜWA, K = 1 · two"]
+    assert [r.name for r in table.groups[0].rows[::2]] == ["NÜWA tiny, K = 1 · one", "NÜWA tiny, K = 1 · two"]
 
 
 def test_counts_stand_in_the_notes(make_record, published):
