@@ -27,7 +27,8 @@ class Protocol:
     layer: str
     """What is read from it."""
     weights_sha256: str | None
-    """Digest of the network's weight file; ``None`` where the name of the network ends in a version that fixes it."""
+    """Digest of the network's weight file, or its first digits where only those are published; ``None`` where the name
+    of the network ends in a version that fixes it."""
     replicates: int
     """Bootstrap replicates behind the 95% interval."""
     interval_seed: int

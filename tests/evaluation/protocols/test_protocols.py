@@ -8,10 +8,18 @@ from evaluation.protocols import PROTOCOLS, FIDProtocol, Protocol, sprites
 # A published number stands on these. After a change of constants raise the family's version and add a line, made with
 # python -c "from evaluation.protocols import PROTOCOLS; [print(i, PROTOCOLS[i].hash) for i in PROTOCOLS]"
 HASHES = {
+    "fid@ttur-1": "0a89459be97998215018b82c18ae6845dba73c33515dff5ff3eb4f919606bcb9",
+    "is@ttur-1": "09b91f8ca9a7737c9759975dd50dcead9dca29eeaa6532a9deb7d916e9d893b1",
+    "fid@adm-1": "65c2a8514419578ea4a0ed319a553f80b3905639913f18807bd2533616192b2d",
+    "fid@clean-1": "853aeeadb2a02b062a10670ab8c4109702ee01bbff5641bf012261cd54adda99",
+    "fid@dmgan-coco-1": "0a049f6cdd8c3f0251ab8e2e52b1c66999e97c43912bcb006222a85b663d57e1",
+    "fid@pytorch-fid-1": "9f0266f4aca1d87c9b774c449b47dfd83259d22bfd30ad770ef74051cb4f6b3e",
+    "fid@sg2ada-1": "eec26edfc05ed7ff9f5e9a37e086aca3c0d3cca92733ce81288923947516405b",
     "fid@sprites-1": "c86ff2cda0f51b9f0218d14a2eac0aaeafb8ceaf5ce261b2a1c5a63609792b87",
     "is@sprites-1": "61f65a9712d949a59b0929a781645c04348deddadac6ab7b5dc6bc2cf30355b8",
     "clipsim@sprites-1": "9651d8b62f815932532b1a4fd205d60766c5ad68d58244a334173e58e23fc3f5",
     "caption-accuracy@sprites-1": "9b0181647fd3d69983175522463743e65630c627eeb9a8a5856f0452967bacec",
+    "fid@torchmetrics-aa-1": "2d10c03a6789aa1b2f9fe0c02f09a166715981ce18fcd9fadbb381ae951c443d",
 }
 
 
