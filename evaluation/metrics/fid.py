@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluation.images import check_set
 from evaluation.metrics.base import METRICS, Estimate, ProtocolMetric, check_rows, gather
-from evaluation.metrics.frechet import frechet_distance
+from evaluation.metrics.frechet import distance_of_features, frechet_distance
 from evaluation.metrics.frechet_bootstrap import bootstrap_frechet
 from evaluation.metrics.moments import Moments, merge_packed
 from evaluation.metrics.uncertainty import SmallSampleWarning, centred_interval
@@ -30,7 +30,7 @@ def fid(generated: Tensor, real: Tensor, protocol: FIDProtocol, radius: int = 0)
         check_set(len(side), what)
         check_rows(side, protocol.width, "features")
         _warn_if_small(len(side), protocol, what)
-    value = _distance(Moments.of(generated), Moments.of(real), protocol)
+    value = float(distance_of_features(generated, real, protocol.ddof))
     replicates = bootstrap_frechet(
         generated,
         real,
@@ -96,17 +96,13 @@ class FID(ProtocolMetric[FIDProtocol]):
             _warn_if_small(int(moments.number), self.protocol, what)
             sides.append(moments)
         generated, real = sides
-        return torch.tensor(_distance(generated, real, self.protocol), dtype=torch.float64)
+        ddof = self.protocol.ddof
+        return frechet_distance(generated.mean, generated.covariance(ddof), real.mean, real.covariance(ddof))
 
     def _estimates(self) -> list[Estimate]:
         if not self.keep_features:
             raise ValueError("FID: the interval needs the features; make the metric with keep_features=True")
         return [fid(gather(self.generated_features), gather(self.real_features), self.protocol, self.radius)]
-
-
-def _distance(generated: Moments, real: Moments, protocol: FIDProtocol) -> float:
-    ddof = protocol.ddof
-    return float(frechet_distance(generated.mean, generated.covariance(ddof), real.mean, real.covariance(ddof)))
 
 
 def _warn_if_small(number: int, protocol: FIDProtocol, what: str) -> None:

@@ -47,7 +47,7 @@ def bootstrap_frechet(
     if resampled == "both":
         reference_counts = torch.from_numpy(resampling_counts(len(y), replicates, seed, "reference")).to(x.device)
     else:
-        reference_counts = torch.ones(1, len(y), dtype=torch.float64, device=x.device).expand(replicates, -1)
+        reference_counts = torch.ones(1, len(y), dtype=torch.float64, device=x.device)
     route = _by_inner_products if max(len(x), len(y)) < x.shape[1] else _by_directions
     return route(x, y, counts, reference_counts, ddof).cpu().numpy()
 
@@ -66,10 +66,12 @@ def _by_directions(x: Tensor, y: Tensor, counts: Tensor, reference_counts: Tenso
         return mean, scatter / (n - ddof)
 
     distances = []
-    for weights, reference_weights in zip(counts, reference_counts, strict=True):
-        (mu1, sigma1), (mu2, sigma2) = moments(x, weights), moments(y, reference_weights)
-        values, vectors = torch.linalg.eigh(sigma2)
-        half = vectors * values.clamp_min(0).sqrt()
+    for replicate, weights in enumerate(counts):
+        mu1, sigma1 = moments(x, weights)
+        if replicate < len(reference_counts):  # a reference that is not resampled is taken apart once
+            mu2, sigma2 = moments(y, reference_counts[replicate])
+            values, vectors = torch.linalg.eigh(sigma2)
+            half = vectors * values.clamp_min(0).sqrt()
         cross = torch.linalg.eigvalsh(half.T @ sigma1 @ half).clamp_min(0).sqrt().sum()
         distances.append((mu1 - mu2).square().sum() + sigma1.trace() + sigma2.trace() - 2 * cross)
     return torch.stack(distances).clamp_min(0)
@@ -80,7 +82,7 @@ def _by_inner_products(x: Tensor, y: Tensor, counts: Tensor, reference_counts: T
     n, m = len(x), len(y)
     own, other, table = x @ x.T, y @ y.T, x @ y.T
     distances = []
-    for a, b in zip(counts, reference_counts, strict=True):
+    for a, b in zip(counts, reference_counts.expand(len(counts), -1), strict=True):
         # squared lengths and inner product of the two resampled means
         mean1, mean2, both = a @ own @ a / n**2, b @ other @ b / m**2, a @ table @ b / (n * m)
         trace1 = (a @ own.diagonal() - n * mean1) / (n - ddof)

@@ -40,11 +40,14 @@ def test_a_folder_inside_another_repository_does_not_take_its_commit(checkout):
     assert provenance.git_state(checkout / "inside") == GitState(commit=None, dirty=None)
 
 
-def test_the_tree_is_the_projects_own_and_not_where_one_stands(checkout, monkeypatch):
-    expected = provenance.git_state()
-    monkeypatch.chdir(checkout)
-    monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
-    assert provenance.git_state().commit == expected.commit
+def test_the_tree_is_the_one_asked_for_and_not_where_one_stands(checkout, tmp_path_factory, monkeypatch):
+    expected = provenance.git_state(checkout)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    git(elsewhere, "init", "-q")
+    git(elsewhere, "commit", "-q", "--allow-empty", "-m", "two")
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("GIT_DIR", str(elsewhere / ".git"))
+    assert provenance.git_state(checkout) == expected
 
 
 def test_a_broken_checkout_is_said(tmp_path):

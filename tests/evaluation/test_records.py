@@ -119,6 +119,15 @@ def test_refuses_what_is_not_a_record(tmp_path, text):
         read_record(path)
 
 
+def test_a_key_stands_once(tmp_path):
+    path = tmp_path / "record.json"
+    write_record(path, record())
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"task": "t2i"', '"task": "t2v",\n  "task": "t2i"'), encoding="utf-8")
+    with pytest.raises(ValueError, match="key 'task' stands twice"):
+        read_record(path)
+
+
 def test_missing_file_stays_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_record(tmp_path / "record.json")

@@ -25,7 +25,7 @@ def covariance(d: int, n: int, seed: int) -> torch.Tensor:
     return x.T @ x / n
 
 
-@pytest.mark.parametrize("d", [2, 64, 400, 768, 1024, 2048])
+@pytest.mark.parametrize("d", [2, 64, 400, 768, *(pytest.param(d, marks=pytest.mark.slow) for d in (1024, 2048))])
 @pytest.mark.parametrize("rank", [1.0, 0.3], ids=["full rank", "rank 0.3 d"])
 def test_commuting_covariances_have_a_closed_form(d, rank):
     a, b = torch.logspace(-3, 2, d, dtype=F64), torch.logspace(1, -4, d, dtype=F64)
