@@ -86,7 +86,7 @@ def _ship(
         "sha256": digest,
         "bytes": path.stat().st_size,
         "params": sum(parameter.numel() for parameter in network.parameters()),
-        "training_s": round(seconds, 1),
+        "training_cpu_s": round(seconds, 1),
         "recipe": asdict(recipe),
         "environment": asdict(environment("cpu", torch.bfloat16 if recipe.bfloat16 else torch.float32)),
     }

@@ -29,7 +29,7 @@ class ClipSize:
     embed_dim: int = 128
     vision_layers: int = 3
     vision_width: int = 128
-    vision_patch_size: int = 4
+    vision_patch_size: int = 8
     transformer_width: int = 96
     transformer_heads: int = 4
     transformer_layers: int = 3
@@ -73,7 +73,7 @@ class ClipJudge(Judge):
             )
         device: torch.device = self.network.positional_embedding.device
         with torch.autocast(device.type, enabled=False):
-            return F.normalize(self.network.encode_text(trim(batch.ids, batch.valid).to(device)), dim=-1)
+            return F.normalize(encode_text(self.network, batch.ids.to(device)), dim=-1)
 
 
 def load_clip_judge(device: torch.device | str = "cpu", *, folder: Path = weights.FOLDER) -> ClipJudge:
@@ -92,9 +92,15 @@ def build_clip(size: ClipSize, vocab_size: int) -> Any:
     )
 
 
-def trim(ids: Tensor, valid: Tensor) -> Tensor:
-    """Token ids (b, 77) without the columns that are padding everywhere; the text tower is causal and misses nothing."""
-    return ids[:, : int(valid.sum(dim=1).max())]
+def encode_text(network: Any, ids: Tensor, group: int = 64) -> Tensor:
+    """CLIP's ``encode_text`` of ids (b, s), (b, e), in groups of like length without the padding behind their longest.
+
+    The text tower is causal and reads a caption at its end, so the padding says nothing and costs most of the work.
+    """
+    lengths = (ids > 0).sum(dim=1)
+    order = lengths.argsort(stable=True)
+    parts = [network.encode_text(ids[rows, : int(lengths[rows[-1]])]) for rows in order.split(group)]
+    return torch.cat(parts)[order.argsort()]
 
 
 @cache

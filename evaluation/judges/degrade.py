@@ -31,7 +31,7 @@ class Severity:
 
 
 MILD = Severity(blur_px=0.8, noise=10.0, shift=10.0, gain=0.08, step=24.0)
-STRONG = Severity(blur_px=5.0, noise=60.0, shift=25.0, gain=0.2, step=90.0)
+STRONG = Severity(blur_px=5.0, noise=60.0, shift=25.0, gain=0.2, step=200.0)
 
 
 @dataclass(frozen=True, kw_only=True)

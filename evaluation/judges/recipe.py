@@ -56,7 +56,7 @@ def damaged(pictures: Tensor, generator: torch.Generator, mix: Mix) -> Tensor:
 
 
 def fit(loss: Callable[[], Tensor], module: nn.Module, recipe: Recipe, description: str) -> float:
-    """Minimise ``loss()`` over the parameters of ``module``; returns the seconds it took.
+    """Minimise ``loss()`` over the parameters of ``module``; returns the seconds of processor time it took.
 
     AdamW with one rise and fall of the learning rate; biases and norms are not decayed.
     """
@@ -69,7 +69,7 @@ def fit(loss: Callable[[], Tensor], module: nn.Module, recipe: Recipe, descripti
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.steps, pct_start=recipe.warmup
     )
-    start = time.perf_counter()
+    start = time.process_time()
     with progress(range(recipe.steps), description, unit="steps") as steps:
         for step in steps:
             value = loss()
@@ -80,4 +80,4 @@ def fit(loss: Callable[[], Tensor], module: nn.Module, recipe: Recipe, descripti
             schedule.step()
             if step % 50 == 0:
                 steps.set_postfix_str(f"loss {value.item():.3f}", refresh=False)
-    return time.perf_counter() - start
+    return time.process_time() - start

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from evaluation.judges.board import board
-from evaluation.judges.clip import ClipSize, build_clip, trim
+from evaluation.judges.clip import ClipSize, build_clip, encode_text
 from evaluation.judges.degrade import Mix
 from evaluation.judges.image import PLACE_LOGITS
 from evaluation.judges.practice import identity, join, practice, vary
@@ -35,7 +35,7 @@ class ClipRecipe(Recipe):
     """Settings behind the shipped CLIP judge."""
 
     pictures: int = 98_304
-    steps: int = 2_000
+    steps: int = 1_500
     batch: int = 256
     learning_rate: float = 1.5e-3
     mix: Mix = field(default_factory=lambda: Mix(whole=0.4, strong=0.05))
@@ -43,7 +43,7 @@ class ClipRecipe(Recipe):
     """Pictures in a family; divides ``pictures`` and ``batch``."""
     unknown: float = 0.2
     """Share of captions in which ``<unk>`` is strewn, so that words outside the vocabulary come to mean nothing."""
-    reading: float = 0.5
+    reading: float = 1.0
     """Weight, at the start, of reading the scene from either embedding; it falls to 0 at the end. Without it a
     small transformer spends most of its training on finding out that there are objects at all."""
     size: ClipSize = field(default_factory=ClipSize)
@@ -61,7 +61,7 @@ def train_clip(recipe: ClipRecipe) -> tuple[Any, TextTokenizer, float]:
     pictures, truth, scene_id = render_bytes(scenes), board(scenes), torch.from_numpy(identity(scenes))
     sentences = captions(scenes)
     tokenizer = TextTokenizer.from_captions(sentences)
-    text = tokenizer.encode(sentences)
+    ids = tokenizer.encode(sentences).ids
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -77,10 +77,10 @@ def train_clip(recipe: ClipRecipe) -> tuple[Any, TextTokenizer, float]:
         nonlocal steps_done
         rows = (next(order)[:, None] * recipe.family + torch.arange(recipe.family)).flatten()
         seen = damaged(pictures[rows], generator, recipe.mix)
-        ids = strew_unknown(trim(text.ids[rows], text.valid[rows]), recipe.unknown, generator)
+        told = strew_unknown(ids[rows], recipe.unknown, generator)
         # The fused attention's backward pass on CPUs is slower than plain products of these small matrices.
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            embeddings = (network.encode_image(seen), network.encode_text(ids))
+            embeddings = (network.encode_image(seen), encode_text(network, told))
             read = [reader(embedding).float() for embedding in embeddings]
         image, words = (F.normalize(embedding.float(), dim=-1) for embedding in embeddings)
         cosines = network.logit_scale.clamp(max=_LARGEST_SCALE).exp() * image @ words.T
@@ -118,17 +118,16 @@ def strew_unknown(ids: Tensor, share: float, generator: torch.Generator) -> Tens
     """Put one to three ``<unk>`` between the words of some captions.
 
     Args:
-        ids: (b, s) tokens, 0 after the end.
+        ids: (b, 77) tokens, 0 after the end; at least three at the end are padding.
         share: of captions that get any.
         generator: of the random choices.
 
     Returns:
-        (b, s + 3) tokens.
+        (b, 77) tokens.
     """
-    b, extra = len(ids), 3
-    out = F.pad(ids, (0, extra))
+    b, out = len(ids), ids.clone()
     chosen = torch.rand(b, generator=generator) < share
-    count = torch.randint(1, extra + 1, (b,), generator=generator)
+    count = torch.randint(1, 4, (b,), generator=generator)
     length = (ids > 0).sum(dim=1)
     for row in chosen.nonzero().flatten().tolist():
         caption = ids[row, : int(length[row])].tolist()

@@ -103,7 +103,7 @@ def test_variants_keep_the_wording() -> None:
 
 
 def test_unknown_change() -> None:
-    with pytest.raises(ValueError, match="expected one of shape, colour, .* got 'weight'"):
+    with pytest.raises(ValueError, match=r"expected one of shape, colour, .* got 'weight'"):
         vary(SCENES, 0, change="weight")
 
 
