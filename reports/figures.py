@@ -192,7 +192,7 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.0
 
 
 def training_panels(stage: str, log: pd.DataFrame) -> Iterator[Panel]:
-    """Losses, held-out error and use of the codebook of one stage; other numbers, such as the learning rate, stay out."""
+    """Losses, held-out error and use of the codebook of one stage; other numbers, such as gradient norms, stay out."""
     losses = [name for name in log.columns if "loss" in name]
     if losses:
         yield _log_panel("Loss", stage, log, losses)
