@@ -1,6 +1,7 @@
 """The ``@sprites-1`` family: scores by the small judges of the sprites world.
 
-They order models of sprites and are never set beside a number made with Inception or OpenAI's CLIP.
+They order models of sprites and are never set beside a number made with Inception or OpenAI's CLIP. Judges with other
+weights need another family: a number of one is no number of the other.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from evaluation.protocols.base import register
 from evaluation.protocols.kinds import CaptionAccuracyProtocol, CLIPSIMProtocol, FIDProtocol, InceptionScoreProtocol
 
 _FAMILY = "sprites-1"
+_IMAGE_JUDGE = "43f0eb8e8382043dd3052b431ce4db59a406434aac0005df91f3b146fdca1e92"
+_CLIP_JUDGE = "53626b522e842491f5a483fee46a59174cee124e7cfc85f93b88306f4f340e72"
 _SOURCE = "this project; pictures of the sprites world, judged by networks trained on it"
 
 FID = register(
@@ -16,7 +19,7 @@ FID = register(
         family=_FAMILY,
         network="sprites image judge 1",
         layer="features",
-        weights_sha256=None,
+        weights_sha256=_IMAGE_JUDGE,
         width=128,
         size_px=None,
         resize="none",
@@ -35,7 +38,7 @@ INCEPTION_SCORE = register(
         family=_FAMILY,
         network="sprites image judge 1",
         layer="class logits",
-        weights_sha256=None,
+        weights_sha256=_IMAGE_JUDGE,
         classes=48,
         replicates=1000,
         interval_seed=2020,
@@ -48,7 +51,7 @@ CLIPSIM = register(
         family=_FAMILY,
         network="sprites CLIP judge 1",
         layer="embeddings",
-        weights_sha256=None,
+        weights_sha256=_CLIP_JUDGE,
         replicates=1000,
         interval_seed=2020,
         source=f"{_SOURCE}; CLIPSIM of GODIVA (Wu et al. 2021), raw cosine as in NÜWA, table 2",
@@ -60,7 +63,7 @@ CAPTION_ACCURACY = register(
         family=_FAMILY,
         network="sprites image judge 1",
         layer="logits of the nine places and the background",
-        weights_sha256=None,
+        weights_sha256=_IMAGE_JUDGE,
         replicates=1000,
         interval_seed=2020,
         source=_SOURCE,

@@ -138,10 +138,13 @@ def test_two_real_processes(tmp_path):
     workers = [
         subprocess.Popen([*command, str(rank), meeting], stdout=subprocess.PIPE, text=True, cwd=root) for rank in (0, 1)
     ]
-    for worker in workers:
-        out, _ = worker.communicate(timeout=120)
-        merged, estimated, n = out.split()
-        assert worker.returncode == 0
+    try:
+        printed = [worker.communicate(timeout=240)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0, 0]
+    for merged, estimated, n in (line.split() for line in printed):
         assert abs(float(merged)) < 1e-9
         assert abs(float(estimated)) < 1e-9
         assert int(n) == 400

@@ -13,11 +13,13 @@ from evaluation.metrics.fid import fid
 from evaluation.protocols import sprites
 from nuwa.data.sprites.scenes import Scenes, draw
 
+WEIGHTS = "a" * 64
+COMMON = {"weights_sha256": WEIGHTS, "replicates": 10}
 PROTOCOLS = PictureProtocols(
-    fid=dataclasses.replace(sprites.FID, width=6, replicates=10),
-    inception_score=dataclasses.replace(sprites.INCEPTION_SCORE, classes=4, splits=2, replicates=10),
-    clipsim=dataclasses.replace(sprites.CLIPSIM, replicates=10, prefix="a picture of "),
-    caption_accuracy=dataclasses.replace(sprites.CAPTION_ACCURACY, replicates=10),
+    fid=dataclasses.replace(sprites.FID, width=6, **COMMON),
+    inception_score=dataclasses.replace(sprites.INCEPTION_SCORE, classes=4, splits=2, **COMMON),
+    clipsim=dataclasses.replace(sprites.CLIPSIM, prefix="a picture of ", **COMMON),
+    caption_accuracy=dataclasses.replace(sprites.CAPTION_ACCURACY, **COMMON),
 )
 
 
@@ -29,7 +31,7 @@ def projection(pixels: int) -> torch.Tensor:
 class ImageJudge:
     """Random projections of the pixels, and a count of the pictures seen."""
 
-    sha256 = "a" * 64
+    sha256 = WEIGHTS
 
     def __init__(self) -> None:
         self.seen = 0
@@ -190,9 +192,8 @@ def test_the_same_pictures_do_not_differ(reference):
 
 
 def test_weights_are_those_of_the_protocol():
-    fid_protocol = dataclasses.replace(PROTOCOLS.fid, weights_sha256="b" * 64)
-    with pytest.raises(ValueError, match="needs a protocol of its own"):
-        PictureScorer(ImageJudge(), None, protocols=dataclasses.replace(PROTOCOLS, fid=fid_protocol))
+    with pytest.raises(ValueError, match=f"fid@sprites-1: expected the weights .*, got {WEIGHTS}; a number of other"):
+        PictureScorer(ImageJudge(), None)
 
 
 @pytest.mark.filterwarnings("ignore:is@sprites-1")
@@ -223,7 +224,10 @@ def test_wrong_pictures_are_caught(images, captions, message):
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda s, r: PictureScorer(ImageJudge(), None).against(r), "expected at least 2, got an empty set"),
+        (
+            lambda s, r: PictureScorer(ImageJudge(), None, protocols=PROTOCOLS).against(r),
+            "expected at least 2, got an empty set",
+        ),
         (lambda s, r: scored(pictures(1)).against(r), "expected at least 2, got one"),
         (lambda s, r: s.select("two"), "unknown group 'two'; expected one of the labels given to update: more, one"),
         (lambda s, r: s.select(torch.ones(3, dtype=torch.bool)), r"mask: expected \(30,\) bool"),

