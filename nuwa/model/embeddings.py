@@ -14,7 +14,7 @@ class Positions(nn.Module):
     def __init__(self, grid: Grid, d: int) -> None:
         super().__init__()
         self.grid = grid
-        self.tables = nn.ParameterList(nn.Parameter(0.02 * torch.randn(length, d)) for length in grid.shape)
+        self.tables = nn.ParameterList(nn.Parameter(0.2 * torch.randn(length, d)) for length in grid.shape)
 
     def forward(self, cells: Tensor | None = None) -> Tensor:
         """Positions (s, d) of all cells in raster order, or (m, d) of the cells (m,) int64."""
@@ -32,7 +32,7 @@ class GridEmbedding(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(num_tokens, d)
         self.positions = Positions(grid, d)
-        nn.init.normal_(self.tokens.weight, std=0.02)
+        nn.init.normal_(self.tokens.weight, std=0.2)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Vectors (b, s', d) of the first s' <= s tokens; a short text need not be padded to its whole grid."""

@@ -78,7 +78,7 @@ def fit(
                 if done % validate_every == 0 or done == steps:
                     line |= stage.validate()
                 _log(folder, {"step": done, "time_s": round(time.monotonic() - began, 2), **line})
-                bar.set_postfix(loss=f"{line['loss']:.3f}")
+                bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
             if time.monotonic() - saved > save_s and done < steps:
                 _save(stage, folder, done, time.monotonic() - began)
                 saved = time.monotonic()

@@ -31,9 +31,9 @@ class TokenizerTraining:
     model: VQGANConfig = VQGANConfig()
     steps: int = 1800
     batch: int = 64
-    lr: float = 1e-3
+    lr: float = 1.5e-3
     weight_decay: float = 1e-4
-    perceptual: float = 1.0  # weight; 0 is none
+    perceptual: float = 3.0  # weight; 0 is none
     commitment: float = 0.25
     adversarial: float = 0.1  # weight before the adaptive one; 0 is none
     quantise_from: float = 0.1  # a plain autoencoder before; then the codes start from k-means over its vectors
@@ -64,8 +64,8 @@ class TokenizerStage:
         self.perceptual = perceptual.to(device) if perceptual is not None and config.perceptual else None
         self.validation = validation.to(device)
         self.precision = resolve(config.precision, device)
-        self.optimizer = adamw([self.model], lr=config.lr, betas=(0.9, 0.95), decay=config.weight_decay)
-        self.critic_optimizer = adamw([self.critic], lr=config.lr / 2, betas=(0.5, 0.9), decay=0.0)
+        self.optimizer = adamw(self.model.parameters(), lr=config.lr, betas=(0.9, 0.95), decay=config.weight_decay)
+        self.critic_optimizer = adamw(self.critic.parameters(), lr=config.lr / 2, betas=(0.5, 0.9), decay=0.0)
 
     @cached_property
     def modules(self) -> dict[str, nn.Module]:

@@ -17,7 +17,7 @@ from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
-from nuwa.training.optim import adamw, set_lr, warmup_cosine
+from nuwa.training.optim import adamw, muon, set_lr, warmup_cosine
 from nuwa.training.precision import Precision, autocast, resolve
 
 
@@ -27,9 +27,9 @@ class TransformerTraining:
 
     steps: int = 2000
     batch: int = 64
-    lr: float = 2e-3
+    lr: float = 4e-3
     betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = 0.05
+    weight_decay: float = 0.01
     clip: float = 1.0
     caption_dropout: float = 0.1  # share of samples that learn without their caption, for guidance
     precision: Precision = "auto"
@@ -51,7 +51,11 @@ class TransformerStage:
         self.tokenizer = tokenizer.to(device).eval()
         self.model = NuwaModel(model).to(device)
         self.precision = resolve(config.precision, device)
-        self.optimizer = adamw([self.model], lr=config.lr, betas=config.betas, decay=config.weight_decay)
+        layers = [*self.model.encoder.layers, *self.model.decoder.layers]
+        self.matrices = muon(layers, lr=config.lr, decay=config.weight_decay)
+        hidden = {id(p) for group in self.matrices.param_groups for p in group["params"]}
+        others = [p for p in self.model.parameters() if id(p) not in hidden]
+        self.others = adamw(others, lr=config.lr, betas=config.betas, decay=config.weight_decay)
         pictures, captions = validation
         self.validation = [
             (self._tokens(part), captions[start : start + config.batch])
@@ -65,8 +69,8 @@ class TransformerStage:
 
     @cached_property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Its optimizer."""
-        return {"model": self.optimizer}
+        """Muon for the matrices of the layers, AdamW for embeddings, head, norms and biases."""
+        return {"matrices": self.matrices, "others": self.others}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -86,11 +90,12 @@ class TransformerStage:
         draws = noise.uniform(noise.key("caption dropout", settings.seed), index, range(settings.batch))
         ids, valid = self._text(captions, torch.from_numpy(draws < settings.caption_dropout))
         loss = self._loss(self._tokens(pictures), ids, valid)
-        set_lr(self.optimizer, settings.lr * warmup_cosine(index, settings.steps))
-        self.optimizer.zero_grad()
+        model.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        self.optimizer.step()
+        for optimizer in self.optimizers.values():
+            set_lr(optimizer, settings.lr * warmup_cosine(index, settings.steps))
+            optimizer.step()
         return {"loss": loss.detach(), "gradient_norm": norm.detach()}
 
     @torch.no_grad()
