@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from evaluation.records import Record
 from reports.columns import FID_K, FID_RADII, look_of_column
@@ -126,8 +126,7 @@ def _draw_fid(
         if name in models:
             colour, order = theme.series[models.index(name) % len(theme.series)], 3
             axes.plot(x, y, color=colour, marker="o", zorder=order)
-            axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=order)
-            axes.vlines(x, low, high, color=colour, linewidth=1.2, zorder=order)
+            axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=order)
         else:
             colour = theme.muted
             axes.plot(x, y, color=colour, linestyle=_DASHES[roles[name]], linewidth=1.3, zorder=2)
@@ -160,6 +159,9 @@ def _scale(axes: Axes, log: bool) -> None:
     values = values[np.isfinite(values)]
     if log and values.size and values.min() > 0 and values.max() / values.min() > _LOG_RATIO:
         axes.set_yscale("log")
+        axes.set_ylim(values.min() / 2, values.max() * 1.6)  # an interval that reaches nought leaves at the bottom
+        decades = np.log10(values.max() / values.min())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1,) if decades > 2.5 else (1, 2, 5)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
     elif values.size:
@@ -227,7 +229,7 @@ def _draw_log(axes: Axes, theme: Theme, log: pd.DataFrame, names: Sequence[str])
             mean, low, high = bins.mean(), bins[name].min(), bins[name].max()
             axes.fill_between(mean["step"], low, high, color=colour, alpha=0.16, linewidth=0)
             series = mean
-        marker = "o" if len(series) <= 40 else ""  # few points are points
+        marker = "o" if len(series) <= 20 else ""  # few points are points
         axes.plot(series["step"], series[name], color=colour, linewidth=1.5, marker=marker, markersize=3)
         ends.append((float(series[name].iloc[-1]), _LOSSES.get(name, name), colour))
     axes.set_xlabel("step")

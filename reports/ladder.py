@@ -119,4 +119,6 @@ def _way(rows: pd.DataFrame, best: float, look: Look) -> str | None:
     if real.empty or baseline.empty or look.text(real.iloc[0]) == look.text(baseline.iloc[0]):
         return None
     share = (best - baseline.iloc[0]) / (real.iloc[0] - baseline.iloc[0])
+    if share >= 1:
+        return "level with real data or beyond"
     return f"{100 * share:.0f}% of the way from baseline to real data" if share > 0 else "no better than the baseline"

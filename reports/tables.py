@@ -26,8 +26,8 @@ PUBLISHED_NOTE = (
     "ranked."
 )
 REFERENCE_NOTE = (
-    "Reference rows: real data is the best that can be reached, the tokenizer's reconstruction the best that the "
-    "tokenizer allows, the baseline what comes without skill."
+    "Reference rows: real data scored as if it were a model's, the tokenizer's reconstruction of the test pictures (what "
+    "the tokenizer allows), and a baseline without skill."
 )
 _REFERENCE_ORDER = {"real": 0, "reconstruction": 1, "baseline": 2}
 

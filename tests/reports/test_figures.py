@@ -119,3 +119,15 @@ def test_odd_losses_are_drawn(loss):
 
 def test_a_log_without_losses_has_no_panel():
     assert list(training_panels("stage", pd.DataFrame({"step": [1], "lr": [0.1]}))) == []
+
+
+def test_an_interval_down_to_nought_does_not_stretch_the_axis(make_record, published, run):
+    rows = tuple(
+        dataclasses.replace(
+            row, metrics=tuple(dataclasses.replace(m, ci95=(0.0, m.ci95[1])) for m in row.metrics if "FID" in m.name)
+        )
+        for row in run.record.rows
+    )
+    axes = sheet(panels(dataclasses.replace(run, record=make_record(rows=rows)), published)[:1], LIGHT).axes[0]
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylim() == pytest.approx((0.31 / 2, 96.4 * 1.6))

@@ -51,8 +51,8 @@ def test_right_is_better(ladder, better, real, baseline):
     ("model", "way"),
     [
         (8.0, "75% of the way from baseline to real data"),
-        (10.0, "100% of the way from baseline to real data"),
-        (11.0, "112% of the way from baseline to real data"),
+        (10.0, "level with real data or beyond"),
+        (11.0, "level with real data or beyond"),
         (1.0, "no better than the baseline"),
     ],
 )
