@@ -3,36 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nox
 
 nox.options.sessions = ["lint", "typing", "tests"]
-nox.options.reuse_existing_virtualenvs = True
 nox.needs_version = ">=2025.2"
 
 ROOT = Path(__file__).parent
+PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 PINS = ("pyproject.toml", "constraints.txt")
 
 
-def session(name: str, **options):
+def session(name: str, **options: Any) -> Callable[..., Any]:
     """A session in the one shared environment: torch is 5 GB, so it is installed once and not once per session."""
-    return nox.session(name=name, venv_location=".venv", reuse_venv=True, **options)
+    return nox.session(name=name, venv_backend="none", **options)
 
 
 def install(run: nox.Session) -> None:
-    """Install the project with all its groups, unless the pins are those of the last time."""
+    """Make ``.venv``, or bring it up to the pins where they have changed."""
     wanted = hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in PINS)).hexdigest()
-    stamp = Path(run.virtualenv.location) / ".pins"
+    stamp = ROOT / ".venv" / "pins"
     if stamp.is_file() and stamp.read_text() == wanted:
         return
-    run.install("--constraint", "constraints.txt", "--editable", ".[evaluation,reports]", "--group", "dev")
+    if not PYTHON.exists():
+        run.run(sys.executable, "-m", "venv", ".venv", external=True)
+    groups = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
+    what = ("--constraint", "constraints.txt", "--editable", ".[evaluation,reports]", *groups)
+    run.run(str(PYTHON), "-m", "pip", "install", *what, external=True)
     stamp.write_text(wanted)
 
 
 def python(run: nox.Session, *arguments: str) -> None:
-    """Run the environment's Python; nothing is fetched from a hub behind the user's back."""
-    run.run("python", *arguments, env={"HF_HUB_OFFLINE": "1"})
+    """Run the environment's Python."""
+    run.run(str(PYTHON), *arguments, external=True)
 
 
 def out_of(run: nox.Session, default: str) -> str:

@@ -31,9 +31,9 @@ class EvaluationData:
     """One dataset, ready to be trained on and scored against."""
 
     test: Pictures  # captions to generate from, with their real pictures
-    other_real: Pictures  # real pictures of other captions: the floor of every distance
     scenes: Scenes | None  # what the test captions name, where that is known
-    other_scenes: Scenes | None
+    real: Pictures  # other real pictures: their distance to those of the test captions is the floor
+    real_scenes: Scenes | None
     training: Callable[[], TrainingData]  # opened only where something is to be trained
     notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
 
@@ -98,10 +98,13 @@ DATASETS: Registry[Callable[[DataOptions], EvaluationData]] = Registry("dataset"
 
 @DATASETS.register("sprites")
 def sprites(options: DataOptions) -> EvaluationData:
-    """The embedded world: the split test-seen against itself, 1,024 captions where no number is given."""
+    """The embedded world: 1,024 captions of test-seen where no number is given.
+
+    The floor is another take of the same scenes: real pictures of the same captions, which no model can do better than.
+    """
     num = options.num or 1024
     test = SpritesPictures("test-seen", num, options.size_px)
-    other = SpritesPictures("test-seen", num, options.size_px, first=num)
+    again = SpritesPictures("test-seen", num, options.size_px, take=1)
     validation = SpritesPictures("val", VALIDATION, options.size_px)
 
     def training() -> TrainingData:
@@ -115,16 +118,19 @@ def sprites(options: DataOptions) -> EvaluationData:
 
     return EvaluationData(
         test=Pictures(test, range(num)),
-        other_real=Pictures(other, range(num)),
         scenes=test.scenes,
-        other_scenes=other.scenes,
+        real=Pictures(again, range(num)),
+        real_scenes=again.scenes,
         training=training,
     )
 
 
 @DATASETS.register("coco")
 def coco(options: DataOptions) -> EvaluationData:
-    """MS-COCO from the files it publishes: one caption a picture of val, trained on train."""
+    """MS-COCO from the files it publishes: one caption a picture of val, trained on train.
+
+    The floor is made of pictures of train.
+    """
     if options.root is None:
         raise ValueError("coco: expected --root with annotations/ and the folders of pictures, got none")
     val = CocoCaptions(options.root, "val", size_px=options.size_px)
@@ -149,9 +155,7 @@ def coco(options: DataOptions) -> EvaluationData:
             perceptual=perceptual.load_vgg16(vgg) if vgg else None,
         )
 
-    return EvaluationData(
-        test=test, other_real=other, scenes=None, other_scenes=None, training=training, notes=tuple(notes)
-    )
+    return EvaluationData(test=test, scenes=None, real=other, real_scenes=None, training=training, notes=tuple(notes))
 
 
 def _one_caption_a_picture(dataset: CocoCaptions, num: int | None, seed: int) -> list[int]:

@@ -120,7 +120,7 @@ class _Table:
         self.data, self.state = data, state
         self.image_judge, self.clip_judge = judges.load_image_judge(device), judges.load_clip_judge(device)
         self.device = device
-        self.reference = self._judge("judge real pictures", data.test.images, data.test.captions, data.scenes)
+        self.reference = self._judge("judge the reference", data.test.images, data.test.captions, None)
 
     def _judge(self, what: str, pictures: Tensor, captions: Sequence[str], scenes: Scenes | None) -> PictureScorer:
         scorer = PictureScorer(self.image_judge, self.clip_judge, device=self.device)
@@ -161,10 +161,10 @@ class _Table:
                         Row(name=f"{name}, {group}", role=role, sampling=sampling or {}, metrics=few)
                     )
 
-    def add_other_real(self) -> None:
-        """The floor: real pictures of other captions."""
-        other = self.data.other_real
-        self.add("real pictures", "real", other.images, captions=other.captions, scenes=self.data.other_scenes)
+    def add_real(self) -> None:
+        """The floor: other real pictures."""
+        real = self.data.real
+        self.add("real pictures", "real", real.images, captions=real.captions, scenes=self.data.real_scenes)
 
 
 def _score_folder(options: T2IOptions, table: _Table) -> ModelInfo:
@@ -183,7 +183,7 @@ def _score_folder(options: T2IOptions, table: _Table) -> ModelInfo:
     captions = [data.test.captions[at] for at in positions]
     name = options.generated.name
     table.add(name, "model", pictures, captions=captions, scenes=scenes, sampling={"fingerprint": folder.fingerprint})
-    table.add_other_real()
+    table.add_real()
     for row in ("reconstruction", "untrained"):
         state.skipped.append(Skipped(id=f"row {row}", reason="the pictures are another model's"))
     columns = {"real": data.test.images[positions], name: pictures}
@@ -209,7 +209,8 @@ def _train_and_score(options: T2IOptions, table: _Table) -> ModelInfo:
     with state.timed("sample"):
         drawn = _draw(system, captions, sampling, options.candidates, "sample")
         best = _best(table, drawn, captions)
-        random = _draw(untrained(system), captions, sampling, 1, "sample untrained")[:, 0]
+        unguided = replace(sampling, guidance=1.0)  # there is nothing to guide by
+        random = _draw(untrained(system), captions, unguided, 1, "sample untrained")[:, 0]
         tokens = torch.cat([system.tokenizer.encode(part.to(table.device)) for part in data.test.images.split(BATCH)])
         rebuilt = torch.cat([system.pictures(part).cpu() for part in tokens.split(BATCH)])
 
@@ -218,10 +219,10 @@ def _train_and_score(options: T2IOptions, table: _Table) -> ModelInfo:
     table.add(f"{name}, K = 1", "model", drawn[:, 0], sampling={"k": 1, **settings})
     if options.candidates > 1:
         table.add(f"{name}, K = {options.candidates}", "model", best, sampling={"k": options.candidates, **settings})
-    table.add_other_real()
+    table.add_real()
     usage = codebook_usage(tokens.cpu(), preset.tokenizer.model.num_codes)
     table.add("reconstruction", "reconstruction", rebuilt, extra=usage)
-    table.add("untrained", "baseline", random, sampling={"k": 1, **settings})
+    table.add("untrained", "baseline", random, sampling={"k": 1, **vars(unguided)})
 
     save_pictures(options.out / "generated", drawn[:, 0], data.test.ids)
     columns = {"real": data.test.images, "reconstruction": rebuilt, "K = 1": drawn[:, 0]}
@@ -253,15 +254,18 @@ def _note_captions(system: Nuwa, captions: Sequence[str], state: Run) -> None:
 def _draw(system: Nuwa, captions: Sequence[str], sampling: Sampling, candidates: int, what: str) -> Tensor:
     """Pictures (m, K, 3, h, w) uint8; candidate k of caption i is sample (k, i), whatever K is."""
     columns = []
+    order = (
+        system.text.encode(captions).valid.sum(dim=1).argsort(stable=True)
+    )  # texts of a batch are padded to the longest
     with progress(None, what, total=len(captions) * candidates, unit="pictures") as bar:
         for candidate in range(candidates):
             parts = []
-            for start in range(0, len(captions), BATCH):
-                chosen = captions[start : start + BATCH]
-                indices = [(candidate << 32) + row for row in range(start, start + len(chosen))]
-                parts.append(system.pictures(system.draw(chosen, sampling, indices)).cpu())
-                bar.update(len(chosen))
-            columns.append(torch.cat(parts))
+            for rows in order.split(BATCH):
+                indices = [(candidate << 32) + row for row in rows.tolist()]
+                tokens = system.draw([captions[row] for row in rows.tolist()], sampling, indices)
+                parts.append(system.pictures(tokens).cpu())
+                bar.update(len(rows))
+            columns.append(torch.cat(parts)[order.argsort()])
     return torch.stack(columns, dim=1)
 
 

@@ -43,10 +43,12 @@ class Stem(nn.Module, abc.ABC):
             index, exists = index[cells], exists[cells]
         b = tokens.shape[0]
         out = (self.bos * ~exists.any(dim=1, keepdim=True)).expand(b, -1, -1)
-        embedded = self.tokens(tokens)
+        embedded = self.tokens(tokens) if cells is None else None
         for source in range(index.shape[1]):
             if bool(exists[:, source].any()):  # a picture has no earlier frame
-                neighbour = embedded[:, index[:, source]] * exists[:, source, None]
+                at = index[:, source]
+                neighbour = self.tokens(tokens[:, at]) if embedded is None else embedded[:, at]
+                neighbour = neighbour * exists[:, source, None]
                 out = out + neighbour @ self.maps[source]
         return out
 

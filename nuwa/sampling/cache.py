@@ -37,14 +37,19 @@ class Rows:
         ``valid`` bool (b, s) is False on padding.
         """
         if self.gathers and valid is None:
-            scores = torch.einsum("bnmk,bnmjk->bnmj", q * q.shape[-1] ** -0.5, k[:, :, self.index])
-            weights = scores.masked_fill(~self.exists, -torch.inf).softmax(dim=-1)
-            return torch.einsum("bnmj,bnmjk->bnmk", weights, v[:, :, self.index])
+            keys, values = self._gather(k), self._gather(v)
+            q = q.permute(2, 0, 1, 3)[:, None] * q.shape[-1] ** -0.5  # (m, 1, b, n, k)
+            scores = (q * keys).sum(dim=-1, keepdim=True).masked_fill(~self.exists[..., None, None, None], -torch.inf)
+            return (scores.softmax(dim=1) * values).sum(dim=1).permute(1, 2, 0, 3)
         visible = self.visible if not self.gathers else self._dense_rows(k.shape[2])
         k, v = k[:, :, : visible.shape[-1]], v[:, :, : visible.shape[-1]]
         if valid is not None:
             visible = visible & valid[:, None, None, : visible.shape[-1]]
         return F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+
+    def _gather(self, x: Tensor) -> Tensor:
+        """(m, j, b, n, k) of x (b, n, s, k): whole slices of memory where x comes from a cache."""
+        return x.permute(2, 0, 1, 3).index_select(0, self.index.flatten()).unflatten(0, self.index.shape)
 
     def _dense_rows(self, length: int) -> Tensor:
         rows = torch.zeros(len(self.index), length, dtype=torch.bool, device=self.index.device)
@@ -52,13 +57,16 @@ class Rows:
 
 
 class KeyValueCache:
-    """Keys and values of one layer for every cell of a grid, filled as the cells are computed."""
+    """Keys and values of one layer for every cell of a grid, filled as the cells are computed.
+
+    ``k`` and ``v`` are (b, n, s, k); in memory the cells come first, so that writing and gathering cells moves whole slices.
+    """
 
     def __init__(self, b: int, num_heads: int, s: int, head_width: int, like: Tensor) -> None:
-        self.k = like.new_zeros(b, num_heads, s, head_width)
-        self.v = like.new_zeros(b, num_heads, s, head_width)
+        self.k = like.new_zeros(s, b, num_heads, head_width).permute(1, 2, 0, 3)
+        self.v = like.new_zeros(s, b, num_heads, head_width).permute(1, 2, 0, 3)
 
     def write(self, cells: Tensor, k: Tensor, v: Tensor) -> None:
         """Store keys and values (b, n, m, k) of the cells (m,)."""
-        self.k[:, :, cells] = k
-        self.v[:, :, cells] = v
+        for kept, new in ((self.k, k), (self.v, v)):
+            kept.permute(2, 0, 1, 3).index_copy_(0, cells, new.permute(2, 0, 1, 3))

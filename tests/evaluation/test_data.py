@@ -32,10 +32,11 @@ def coco(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_sprites_floor_is_other_pictures_of_the_split() -> None:
+def test_sprites_floor_is_another_take_of_the_same_captions() -> None:
     data = DATASETS["sprites"](options(num=6))
-    assert len(data.test) == len(data.other_real) == 6
-    assert not set(data.test.ids) & set(data.other_real.ids)
+    assert data.real.captions == data.test.captions
+    assert len(data.test) == 6
+    assert not any(torch.equal(ours, other) for ours, other in zip(data.test.images, data.real.images, strict=True))
     assert data.scenes is not None
     assert len(data.scenes) == 6
 

@@ -29,6 +29,7 @@ class SpritesPictures:
     name: str = "sprites"
     version: str = world.VERSION
     skipped: Sequence[Skipped] = field(default=())
+    take: int = 0  # another one shows the same captions in other pictures
 
     def __post_init__(self) -> None:
         if self.num < 1 or self.first < 0 or self.size_px < 8:
@@ -42,7 +43,7 @@ class SpritesPictures:
     @cached_property
     def scenes(self) -> Scenes:
         """What the pictures show: the ground truth of every attribute."""
-        return draw(self.split, np.arange(self.first, self.first + self.num))
+        return draw(self.split, np.arange(self.first, self.first + self.num), take=self.take)
 
     @cached_property
     def ids(self) -> list[str]:
@@ -57,7 +58,7 @@ class SpritesPictures:
     @property
     def fingerprint(self) -> str:
         """Digest of what defines the samples: they are a pure function of it."""
-        return f"{key('sprites', self.version, self.split, self.first, self.num, self.size_px):016x}"
+        return f"{key('sprites', self.version, self.split, self.first, self.num, self.size_px, self.take):016x}"
 
     def image(self, index: int) -> Tensor:
         """Picture ``index``, uint8 (3, size_px, size_px)."""

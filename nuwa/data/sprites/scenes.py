@@ -42,8 +42,12 @@ class Scenes:
         return Scenes(**{name: value[item] for name, value in vars(self).items()})
 
 
-def draw(split: str, indices: ArrayLike) -> Scenes:
-    """Scenes of the given sample indices (whole numbers >= 0). ValueError for an unknown split."""
+def draw(split: str, indices: ArrayLike, *, take: int = 0) -> Scenes:
+    """Scenes of the given sample indices (whole numbers >= 0). ValueError for an unknown split.
+
+    Another ``take`` of a sample has the same caption and differs in what no caption names: where exactly in its place an
+    object stands, and by how little it differs from its size.
+    """
     if split not in SPLITS:
         raise ValueError(f"unknown sprites split {split!r}{suggest(split, list(SPLITS))} (known: {', '.join(SPLITS)})")
     index = np.asarray(indices, dtype=np.int64)
@@ -65,8 +69,8 @@ def draw(split: str, indices: ArrayLike) -> Scenes:
     place = board[:, : world.MAX_OBJECTS]
 
     order = np.argsort(np.where(present, -size * len(world.PLACES) + place, np.iinfo(np.int64).max), axis=1)
-    shift = noise.uniform(stream("shift"), row[..., None], slots[:, None], np.arange(2)) * 2 - 1
-    stretch = noise.uniform(stream("stretch"), row, slots) * 2 - 1
+    shift = noise.uniform(stream("shift") + take, row[..., None], slots[:, None], np.arange(2)) * 2 - 1
+    stretch = noise.uniform(stream("stretch") + take, row, slots) * 2 - 1
 
     def sort(values: NDArray) -> NDArray:
         return np.take_along_axis(values, order if values.ndim == 2 else order[..., None], axis=1)
