@@ -22,7 +22,7 @@ class VQGANConfig:
     blocks: int = 1  # residual blocks at every level
     num_codes: int = 512
     code_width: int = 8
-    encoder_kernel: int = 1  # 1: a token is made from its own patch, so that equal patches are equal tokens; 3: from around
+    encoder_kernel: int = 1  # 1: a token is made from its own patch, equal patches are equal tokens; 3: from around
 
     def __post_init__(self) -> None:
         if self.size_px % self.factor:
@@ -47,7 +47,9 @@ class VQGAN(nn.Module):
     def __init__(self, config: VQGANConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = blocks.encoder(config.channels, config.widths, config.blocks, config.code_width, config.encoder_kernel)
+        self.encoder = blocks.encoder(
+            config.channels, config.widths, config.blocks, config.code_width, config.encoder_kernel
+        )
         self.codebook = Codebook(config.num_codes, config.code_width)
         self.decoder = blocks.decoder(config.code_width, config.widths, config.blocks, config.channels)
 

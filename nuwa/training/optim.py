@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 
-def adamw(parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float], decay: float) -> torch.optim.AdamW:
+def adamw(
+    parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float], decay: float
+) -> torch.optim.AdamW:
     """AdamW in which matrices decay and vectors (biases, norms, tables of one row) do not."""
     parameters = [p for p in parameters if p.requires_grad]
     groups = [
