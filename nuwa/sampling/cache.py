@@ -53,7 +53,9 @@ class Rows:
 
     def _dense_rows(self, length: int) -> Tensor:
         rows = torch.zeros(len(self.index), length, dtype=torch.bool, device=self.index.device)
-        return rows.scatter(1, self.index, self.exists)
+        row, place = self.exists.nonzero(as_tuple=True)  # padding points at key 0, which a row may see for itself
+        rows[row, self.index[row, place]] = True
+        return rows
 
 
 class KeyValueCache:
