@@ -7,7 +7,7 @@ teaches the judge to be unsure instead of guessing with confidence.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,8 @@ class Mix:
     strong: float = 0.15
     group: int = 16
     """Pictures that share one draw of strengths."""
+    strong_step: float = 200.0
+    """Largest quantisation step of strong damage, in grey levels."""
 
 
 def degrade(levels: Tensor, generator: torch.Generator, mix: Mix) -> Tensor:
@@ -53,7 +55,7 @@ def _degrade_group(levels: Tensor, generator: torch.Generator, mix: Mix) -> Tens
     draws = torch.rand(10, generator=generator).tolist()
     if draws[0] < mix.whole:
         return levels
-    severity = STRONG if draws[0] > 1 - mix.strong else MILD
+    severity = replace(STRONG, step=mix.strong_step) if draws[0] > 1 - mix.strong else MILD
     strength = iter(draws[1:])
 
     def drawn(largest: float) -> float:

@@ -1,12 +1,8 @@
-"""The recipe of the image judge: tell what stands at every place, under damage of every strength.
-
-Some practice pictures are halfway between two scenes that differ in one shape. There both shapes are equally right, so
-the judge learns to doubt what is neither.
-"""
+"""The recipe of the image judge: tell what stands at every place, under damage of every strength."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -14,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evaluation.judges.board import ABSENT, EMPTY, Board, board, main_class
+from evaluation.judges.degrade import Mix
 from evaluation.judges.image import PLACE_LOGITS, ImageJudgement, ImageNetwork
-from evaluation.judges.practice import join, practice, vary
+from evaluation.judges.practice import practice
 from evaluation.judges.recipe import Recipe, batches, damaged, fit, render_bytes
-from nuwa import noise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +24,15 @@ class ImageRecipe(Recipe):
     steps: int = 2_000
     batch: int = 256
     learning_rate: float = 4e-3
-    halfway: float = 0.1
-    """Share of practice pictures that lie halfway between two shapes."""
     widths: tuple[int, int] = (64, 96)
     num_features: int = 128
+    mix: Mix = field(default_factory=lambda: Mix(strong_step=90.0))
 
 
 def train_image(recipe: ImageRecipe) -> tuple[ImageNetwork, float]:
     """The trained network and the seconds its training took."""
     scenes = practice(np.arange(recipe.pictures))
-    twins = vary(scenes[: int(recipe.halfway * recipe.pictures)], noise.key("judges", "halfway"), change="shape")
-    twins = join(twins, scenes[len(twins) :])
-    pictures = halfway(render_bytes(scenes), render_bytes(twins))
-    truths = [(board(either), main_class(either)) for either in (scenes, twins)]
+    pictures, truth, main = render_bytes(scenes), board(scenes), main_class(scenes)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -58,22 +50,15 @@ def train_image(recipe: ImageRecipe) -> tuple[ImageNetwork, float]:
             said: ImageJudgement = network(seen)
             read = reader(said.features).unflatten(1, (9, -1)).split(PLACE_LOGITS, dim=-1)
         places = (said.shape_logits, said.colour_logits, said.size_logits)
-        losses = [
+        return (
             board_loss(places, truth[rows])
             + 0.5 * board_loss(read, truth[rows])
             + F.cross_entropy(said.background_logits.float(), truth.background[rows])
             + F.cross_entropy(said.class_logits.float(), main[rows])
-            for truth, main in truths
-        ]
-        return torch.stack(losses).mean()
+        )
 
     seconds = fit(loss, learner, recipe, "train image judge")
     return network.eval(), seconds
-
-
-def halfway(first: Tensor, second: Tensor) -> Tensor:
-    """The mean of two batches of bytes, rounded; equal pictures stay as they are."""
-    return ((first.to(torch.int16) + second + 1) // 2).to(torch.uint8)
 
 
 def board_loss(places: tuple[Tensor, ...], truth: Board) -> Tensor:

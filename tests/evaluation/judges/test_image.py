@@ -108,14 +108,16 @@ def test_slight_damage_is_forgiven(judge: ImageJudge, damage, bar: float) -> Non
     assert right(judge, damage(PICTURES.float()).round().clamp(0, 255).to(torch.uint8)) >= bar
 
 
-def test_what_cannot_be_told_is_not_told_with_confidence(judge: ImageJudge) -> None:
-    def confidence(pictures: Tensor) -> float:
-        likely = judge(pictures).shape_logits.softmax(dim=-1)[..., 1:].amax(dim=-1)
-        place = torch.from_numpy(SCENES.place[:, :1])
-        return likely.gather(1, place).mean().item()
-
-    assert confidence(PICTURES) > 0.97
-    assert confidence(blur(PICTURES.float(), 3.0).round().to(torch.uint8)) < 0.5
+@pytest.mark.parametrize("sigma_px", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+def test_confidence_is_the_share_of_right_answers(judge: ImageJudge, sigma_px: float) -> None:
+    pictures = blur(PICTURES.float(), sigma_px).round().to(torch.uint8) if sigma_px else PICTURES
+    place = torch.from_numpy(SCENES.place[:, :1])
+    chances = judge(pictures).shape_logits.softmax(dim=-1)[..., 1:]
+    confidence = chances.amax(dim=-1).gather(1, place).mean().item()
+    shape = chances.argmax(dim=-1).gather(1, place)[:, 0]
+    right = (shape == torch.from_numpy(SCENES.shape[:, 0])).float().mean().item()
+    assert confidence == pytest.approx(right, abs=0.15)
+    assert confidence > 0.97 if sigma_px <= 1 else confidence < 0.9
 
 
 def test_empty_board_is_empty(judge: ImageJudge) -> None:

@@ -12,7 +12,7 @@ from evaluation.judges import load_clip_judge, load_image_judge, weights
 from evaluation.judges.clip import ClipSize
 from evaluation.judges.recipe import batches
 from evaluation.judges.train_clip import ClipRecipe, train_clip
-from evaluation.judges.train_image import ImageRecipe, halfway, train_image
+from evaluation.judges.train_image import ImageRecipe, train_image
 
 IMAGE = ImageRecipe(pictures=64, steps=3, batch=16, widths=(8, 8), num_features=16)
 CLIP = ClipRecipe(
@@ -42,11 +42,6 @@ def test_judge_is_a_function_of_its_recipe(train, recipe) -> None:
     torch.manual_seed(1)  # no state from outside leaks in
     assert same(train(recipe)[0], first)
     assert not same(train(replace(recipe, seed=7))[0], first)
-
-
-def test_pictures_halfway() -> None:
-    first, second = torch.tensor([0, 10, 255, 7], dtype=torch.uint8), torch.tensor([255, 11, 255, 7], dtype=torch.uint8)
-    assert halfway(first, second).tolist() == [128, 11, 255, 7]
 
 
 def test_command_writes_judges_that_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

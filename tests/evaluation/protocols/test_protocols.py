@@ -16,7 +16,7 @@ HASHES = {
     "fid@dmgan-coco-1": "0a049f6cdd8c3f0251ab8e2e52b1c66999e97c43912bcb006222a85b663d57e1",
     "fid@pytorch-fid-1": "9f0266f4aca1d87c9b774c449b47dfd83259d22bfd30ad770ef74051cb4f6b3e",
     "fid@sg2ada-1": "eec26edfc05ed7ff9f5e9a37e086aca3c0d3cca92733ce81288923947516405b",
-    "fid@sprites-1": "337f1454799926c75ee76e7233f955d3e271b39fe478215b518ec0b1574d16a1",
+    "fid@sprites-1": "035a64bf65aec38f53c2f2c8086156364cb512bcd92a46a516020445ac5fd0cc",
     "is@sprites-1": "67aa092348dc44492c76762d7a72692cc8e234d67d35edd6eb6a6a6cf268f7c8",
     "clipsim@sprites-1": "a5cecc959a9b227fcf46def190058e799b7d0a4b6e1371662b293485b12e6ffc",
     "caption-accuracy@sprites-1": "5ef2c2791b6182416240d50323cb8cd682d4aa59237ae9d26ce0daef027e188e",
@@ -84,7 +84,7 @@ def test_unknown_protocol_names_the_nearest():
         PROTOCOLS["fid@sprite-1"]
 
 
-@pytest.mark.parametrize(("picture_px", "expected"), [(256, 4.0), (32, 0.5), (512, 8.0)])
+@pytest.mark.parametrize(("picture_px", "expected"), [(256, 16.0), (32, 2.0), (64, 4.0)])
 def test_blur_scales_with_the_picture(picture_px, expected):
     assert sprites.FID.sigma_px(4, picture_px) == expected
     assert dataclasses.replace(sprites.FID, blur_picture_px=None).sigma_px(4, picture_px) == 4.0
