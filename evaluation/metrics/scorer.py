@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -116,6 +117,11 @@ class PictureScorer:
             judged.check_like(self._batches[-1])
         self._batches.append(judged)
 
+    @property
+    def groups(self) -> dict[str, int]:
+        """How many samples each group has, in order of arrival; a group needs two for its numbers."""
+        return dict(Counter(group for batch in self._batches for group in batch.groups if group is not None))
+
     def select(self, which: Tensor | str) -> PictureScorer:
         """The scorer of some samples: those of a mask (n,) bool in order of arrival, or of a group.
 
@@ -123,8 +129,8 @@ class PictureScorer:
         """
         judged = self._judged()
         if isinstance(which, str):
-            if which not in judged.groups:
-                known = ", ".join(sorted({group for group in judged.groups if group is not None})) or "none"
+            if which not in self.groups:
+                known = ", ".join(sorted(self.groups)) or "none"
                 raise ValueError(f"unknown group {which!r}; expected one of the labels given to update: {known}")
             which = torch.tensor([group == which for group in judged.groups])
         if which.dtype != torch.bool or which.shape != (len(self),):

@@ -6,6 +6,7 @@ same captions are compared on the same draws.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ def centred_interval(value: float, replicates: ArrayLike, low: float = -np.inf, 
     and shifts every replicate, and plain percentiles would then leave the number outside its own interval.
     """
     replicates = np.asarray(replicates, dtype=np.float64)
-    below, above = np.quantile(replicates - replicates.mean(), [0.025, 0.975])
+    below, above = (float(edge) for edge in np.quantile(replicates - replicates.mean(), [0.025, 0.975]))
     return max(low, value + min(below, 0.0)), min(high, value + max(above, 0.0))
 
 
@@ -59,8 +60,8 @@ def wilson_interval(share: float, n: float) -> Interval:
         raise ValueError(f"proportion: expected a share in [0, 1] of n > 0 samples, got {share} of {n}")
     z2 = _Z95**2 / n
     centre = (share + z2 / 2) / (1 + z2)
-    half = _Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
-    return min(share, max(0.0, float(centre - half))), max(share, min(1.0, float(centre + half)))
+    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2)
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def clustered_wilson(correct: ArrayLike, total: ArrayLike) -> Interval:

@@ -97,6 +97,7 @@ def test_estimate_goes_with_the_number(whole):
     assert estimate.value == pytest.approx(number, rel=1e-9)
     assert estimate.ci95[0] < estimate.value < estimate.ci95[1]
     assert estimate.record.n == estimate.n == N
+    assert {type(number) for number in (estimate.value, *estimate.ci95)} == {float}  # NumPy's would print their type
     assert estimate.higher_is_better == METRICS[name].higher_is_better
 
 

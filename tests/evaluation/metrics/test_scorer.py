@@ -16,7 +16,7 @@ from nuwa.data.sprites.scenes import Scenes, draw
 WEIGHTS = "a" * 64
 COMMON = {"weights_sha256": WEIGHTS, "replicates": 10}
 PROTOCOLS = PictureProtocols(
-    fid=dataclasses.replace(sprites.FID, width=6, **COMMON),
+    fid=dataclasses.replace(sprites.FID, width=6, blur_picture_px=256, **COMMON),
     inception_score=dataclasses.replace(sprites.INCEPTION_SCORE, classes=4, splits=2, **COMMON),
     clipsim=dataclasses.replace(sprites.CLIPSIM, prefix="a picture of ", **COMMON),
     caption_accuracy=dataclasses.replace(sprites.CAPTION_ACCURACY, **COMMON),
@@ -171,6 +171,7 @@ def test_only_the_real_side_is_blurred_where_the_protocol_says_so():
 def test_groups(reference):
     scorer = scored(pictures(), batch=11)
     single = torch.from_numpy(SCENES.num_objects == 1)
+    assert scorer.groups == {"one": int(single.sum()), "more": 30 - int(single.sum())}
     assert len(scorer.select("one")) == int(single.sum())
     assert scorer.select("one").accuracies() == scorer.select(single).accuracies()
     assert scorer.select("one").accuracies()[0].n + scorer.select("more").accuracies()[0].n == 30

@@ -1,0 +1,70 @@
+"""What every registered dataset, metric, protocol and weight file keeps."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluation.data import DATASETS, DataOptions
+from evaluation.metrics import METRICS
+from evaluation.protocols import PROTOCOLS
+from nuwa.data.captioned import CaptionedPictures
+from nuwa.registry import Registry
+
+REGISTRIES: dict[str, Registry] = {"dataset": DATASETS, "metric": METRICS, "protocol": PROTOCOLS}
+
+
+def options(root: Path | None = None) -> DataOptions:
+    return DataOptions(root=root, num=6, size_px=16, weights=None, seed=0)
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_a_wrong_name_is_answered_with_the_nearest(kind: str) -> None:
+    registry = REGISTRIES[kind]
+    name = registry.names()[0]
+    with pytest.raises(ValueError, match=rf"unknown {kind} '{re.escape(name)}x'; did you mean '{re.escape(name)}'\?"):
+        registry[f"{name}x"]
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+class TestProtocol:
+    def test_the_id_names_a_metric_and_a_versioned_family(self, name: str) -> None:
+        metric, _, family = name.partition("@")
+        assert metric in METRICS
+        assert re.search(r"-\d+$", family)
+        assert PROTOCOLS[name].id == name
+
+    def test_its_constants_are_json_and_its_hash_their_digest(self, name: str) -> None:
+        protocol = PROTOCOLS[name]
+        assert json.loads(json.dumps(protocol.constants, allow_nan=False))
+        assert re.fullmatch(r"[0-9a-f]{64}", protocol.hash)
+        assert [each for each in PROTOCOLS if PROTOCOLS[each].hash == protocol.hash] == [name]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_has_a_protocol(name: str) -> None:
+    assert [each for each in PROTOCOLS if each.partition("@")[0] == name]
+
+
+def test_sprites_need_nothing_and_keep_their_splits_apart() -> None:
+    data = DATASETS["sprites"](options())
+    for pictures in (data.test, data.other_real):
+        assert isinstance(pictures.dataset, CaptionedPictures)
+        assert len(pictures) == len(pictures.ids) == len(pictures.captions) == 6
+        assert pictures.images.shape == (6, 3, 16, 16)
+        assert pictures.images.dtype == torch.uint8
+    training = data.training()
+    assert set(training.stream.batch(0, 50)[1]).isdisjoint(data.test.captions)
+    assert not torch.equal(data.test.images, data.other_real.images)
+
+
+@pytest.mark.parametrize("name", [name for name in DATASETS if name != "sprites"])
+def test_a_dataset_of_files_says_what_it_misses(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{name}: expected --root"):
+        DATASETS[name](options())
+    with pytest.raises((ValueError, OSError), match=re.escape(str(tmp_path))):
+        DATASETS[name](options(tmp_path))

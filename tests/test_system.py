@@ -1,0 +1,164 @@
+"""The object that people use: captions to pictures, and a folder to keep it in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from nuwa import Nuwa, Sampling
+from nuwa.model.config import ModelSizes
+from nuwa.model.nuwa import NuwaModel
+from nuwa.system import MODEL_FILE, TOKENIZER_FILE, untrained
+from nuwa.tokenizers.text import TextTokenizer
+from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
+from nuwa.training import checkpoint
+
+CAPTIONS = ["a red circle", "a tiny blue ring on the left", "an orange bar at the top and a box in the middle"]
+SIZES = ModelSizes(d=16, num_heads=2, encoder_layers=1, decoder_layers=1)
+
+
+@pytest.fixture
+def nuwa() -> Nuwa:
+    tokenizer, text = VQGAN(VQGANConfig(size_px=16, widths=(4, 4), num_codes=9)), TextTokenizer.from_captions(CAPTIONS)
+    model = NuwaModel(SIZES.on(tokenizer.config.grid(), num_codes=9, vocab_size=text.vocab_size))
+    return Nuwa(tokenizer, text, model, Sampling(guidance=1.5, top_k=5, temperature=2.0))
+
+
+@pytest.mark.parametrize(
+    ("captions", "shape"),
+    [(CAPTIONS[0], (3, 16, 16)), (CAPTIONS[:1], (1, 3, 16, 16)), (CAPTIONS, (3, 3, 16, 16)), (tuple(CAPTIONS), (3, 3, 16, 16))],
+)  # fmt: skip
+def test_one_caption_gives_one_picture_and_a_list_a_batch(
+    nuwa: Nuwa, captions: str | Sequence[str], shape: tuple[int, ...]
+) -> None:
+    pictures = nuwa.t2i(captions)
+    assert (pictures.shape, pictures.dtype) == (shape, torch.uint8)
+
+
+def test_pictures_are_the_drawn_tokens(nuwa: Nuwa) -> None:
+    tokens = nuwa.draw(CAPTIONS, nuwa.sampling, range(3))
+    assert (tokens.shape, tokens.dtype) == ((3, 1, 4, 4), torch.int64)
+    assert torch.equal(nuwa.t2i(CAPTIONS), nuwa.tokenizer.decode(tokens)[:, 0])
+
+
+def test_a_picture_belongs_to_its_caption_index_and_seed(nuwa: Nuwa) -> None:
+    together = nuwa.t2i(CAPTIONS, sample_indices=[7, 3, 5])
+    assert torch.equal(nuwa.t2i(CAPTIONS[2], sample_indices=[5]), together[2])
+    assert torch.equal(nuwa.t2i(CAPTIONS[::-1], sample_indices=[5, 3, 7]), together.flip(0))
+    assert torch.equal(nuwa.t2i(CAPTIONS[0]), nuwa.t2i(CAPTIONS)[0])  # numbered from 0
+
+
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_many_samples_of_one_caption_differ(nuwa: Nuwa, guidance: float) -> None:
+    sampling = Sampling(guidance=guidance, temperature=3.0)
+    tokens = nuwa.draw(CAPTIONS[:1] * 20, sampling, range(20))
+    assert len(tokens.flatten(1).unique(dim=0)) == 20
+
+
+def test_the_stored_sampling_is_the_default(nuwa: Nuwa) -> None:
+    stored = nuwa.t2i(CAPTIONS)
+    assert torch.equal(stored, nuwa.t2i(CAPTIONS, sampling=nuwa.sampling))
+    other = nuwa.t2i(CAPTIONS, sampling=dataclasses.replace(nuwa.sampling, seed=1))
+    assert not torch.equal(stored, other)
+
+
+@pytest.mark.parametrize("captions", ["", " \n", ["a red circle", "&nbsp;"]])
+def test_a_caption_without_words_is_refused(nuwa: Nuwa, captions: str | list[str]) -> None:
+    with pytest.raises(ValueError, match=r"caption [01] .* has no words; leave it out"):
+        nuwa.t2i(captions)
+
+
+@pytest.mark.parametrize(
+    ("captions", "indices", "got"), [([], None, "0 captions and 0"), (CAPTIONS, [1, 2], "3 captions and 2")]
+)
+def test_every_caption_has_one_index(nuwa: Nuwa, captions: list[str], indices: list[int] | None, got: str) -> None:
+    with pytest.raises(ValueError, match=f"t2i: expected captions and one sample index for each, got {got} indices"):
+        nuwa.t2i(captions, sample_indices=indices)
+
+
+def test_saved_and_read_again_it_draws_the_same(nuwa: Nuwa, tmp_path: Path) -> None:
+    nuwa.save_pretrained(tmp_path / "new" / "folder")
+    again = Nuwa.from_pretrained(tmp_path / "new" / "folder")
+    sampling = Sampling(seed=4, temperature=2.0)
+    assert torch.equal(again.draw(CAPTIONS, sampling, range(3)), nuwa.draw(CAPTIONS, sampling, range(3)))
+    assert torch.equal(again.t2i(CAPTIONS), nuwa.t2i(CAPTIONS))
+    assert again.sampling == nuwa.sampling
+    assert again.model.config == nuwa.model.config
+    assert again.tokenizer.config == nuwa.tokenizer.config
+    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [MODEL_FILE, TOKENIZER_FILE]
+
+
+def test_the_files_say_what_they_are(nuwa: Nuwa, tmp_path: Path) -> None:
+    nuwa.save_pretrained(tmp_path)
+    with safe_open(tmp_path / MODEL_FILE, framework="pt") as handle:
+        config = json.loads(handle.metadata()["config"])
+    assert config["model"]["decoder_attention"] == {"name": "nearby3d", "extent": [3, 3, 3]}
+    assert config["sampling"]["guidance"] == 1.5
+    assert "red</w>" in config["text"]["pieces"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "names"),
+    [([TOKENIZER_FILE], TOKENIZER_FILE), ([TOKENIZER_FILE, MODEL_FILE], f"{TOKENIZER_FILE} and {MODEL_FILE}")],
+)
+def test_a_missing_file_is_named(nuwa: Nuwa, tmp_path: Path, absent: list[str], names: str) -> None:
+    nuwa.save_pretrained(tmp_path)
+    for name in absent:
+        (tmp_path / name).unlink()
+    with pytest.raises(ValueError, match=rf"expected {names}, found none; is it a checkpoint folder\?"):
+        Nuwa.from_pretrained(tmp_path)
+
+
+def test_files_of_another_kind_are_named(nuwa: Nuwa, tmp_path: Path) -> None:
+    nuwa.save_pretrained(tmp_path)
+    (tmp_path / TOKENIZER_FILE).rename(tmp_path / MODEL_FILE)
+    checkpoint.save_weights(
+        tmp_path / TOKENIZER_FILE, nuwa.tokenizer, {"model": vars(nuwa.tokenizer.config), "steps": 3}
+    )
+    with pytest.raises(
+        ValueError, match=rf"{TOKENIZER_FILE}: expected a config of tokenizer, got model, steps; was it"
+    ):
+        Nuwa.from_pretrained(tmp_path)
+    checkpoint.save_weights(tmp_path / TOKENIZER_FILE, nuwa.tokenizer, {"tokenizer": vars(nuwa.tokenizer.config)})
+    with pytest.raises(ValueError, match=rf"{MODEL_FILE}: expected a config of model, text, sampling, got tokenizer"):
+        Nuwa.from_pretrained(tmp_path)
+
+
+def test_a_damaged_file_is_named(nuwa: Nuwa, tmp_path: Path) -> None:
+    nuwa.save_pretrained(tmp_path)
+    (tmp_path / MODEL_FILE).write_bytes((tmp_path / MODEL_FILE).read_bytes()[:-10])
+    with pytest.raises(ValueError, match=rf"{MODEL_FILE}: not a safetensors file"):
+        Nuwa.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(("num_codes", "words"), [(8, CAPTIONS), (9, ["a red circle"])])
+def test_parts_of_different_checkpoints_do_not_fit(nuwa: Nuwa, num_codes: int, words: list[str]) -> None:
+    text = TextTokenizer.from_captions(words)
+    tokenizer = VQGAN(VQGANConfig(size_px=16, widths=(4, 4), num_codes=num_codes))
+    message = rf"expected tokenizers with 9 codes and \d+ text ids, got {num_codes} and {text.vocab_size}; they belong"
+    with pytest.raises(ValueError, match=message):
+        Nuwa(tokenizer, text, nuwa.model)
+
+
+def test_untrained_differs_in_the_model_alone(nuwa: Nuwa) -> None:
+    one, same, other = untrained(nuwa, seed=1), untrained(nuwa, seed=1), untrained(nuwa, seed=2)
+    assert one.tokenizer is nuwa.tokenizer
+    assert one.text is nuwa.text
+    assert one.sampling == nuwa.sampling
+    assert torch.equal(one.t2i(CAPTIONS), same.t2i(CAPTIONS))
+    heads = [each.model.decoder.head.weight for each in (nuwa, one, other)]
+    assert not torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[1], heads[2])
+
+
+def test_everything_is_in_evaluation_mode(nuwa: Nuwa, tmp_path: Path) -> None:
+    nuwa.save_pretrained(tmp_path)
+    for each in (nuwa, Nuwa.from_pretrained(tmp_path), untrained(nuwa)):
+        assert not any(module.training for part in (each.model, each.tokenizer) for module in part.modules())
+        assert each.device == torch.device("cpu")

@@ -1,0 +1,101 @@
+"""Small trainings of both stages, in the sizes of the preset ``smoke``.
+
+``python -m tests.training.stages FOLDER`` trains the transformer in a process of its own, to be killed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nuwa.data.sprites import captions, draw, render
+from nuwa.data.sprites.dataset import SpritesStream
+from nuwa.presets import PRESETS
+from nuwa.tokenizers.perceptual import load_sprites
+from nuwa.tokenizers.text import TextTokenizer
+from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.training import checkpoint
+from nuwa.training.loop import LOG, Stage, fit
+from nuwa.training.tokenizer import TokenizerStage
+from nuwa.training.transformer import TransformerStage
+
+CPU = torch.device("cpu")
+STEPS = {"tokenizer": 12, "transformer": 8}
+
+
+class OneBatch:
+    """The same pictures at every step."""
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
+        return SpritesStream(32).batch(0, size)
+
+
+def validation(num: int = 16) -> tuple[Tensor, list[str]]:
+    scenes = draw("val", np.arange(num))
+    return torch.from_numpy(render(scenes, 32)), captions(scenes)
+
+
+def tokenizer_stage(stream: Any = None, **settings: Any) -> TokenizerStage:
+    """Every part of the training takes its turn: codes from step 1, restarts, critic from 5, listened to from 6."""
+    config = dataclasses.replace(PRESETS["smoke"]().tokenizer, **{"steps": 12, "restart_every": 3} | settings)
+    return TokenizerStage(
+        config, stream or SpritesStream(32), validation()[0], load_sprites(), data="sprites", device=CPU
+    )
+
+
+def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
+    preset = PRESETS["smoke"]()
+    torch.manual_seed(5)
+    tokenizer, text = (
+        VQGAN(preset.tokenizer.model),
+        TextTokenizer.from_captions(captions(draw("train", np.arange(500)))),
+    )
+    model = dataclasses.replace(preset.model, dropout=0.1)
+    config = dataclasses.replace(preset.transformer, **{"steps": 8, "caption_dropout": 0.5} | settings)
+    return TransformerStage(
+        model.on(preset.tokenizer.model.grid(), num_codes=32, vocab_size=text.vocab_size), config,
+        stream or SpritesStream(32), tokenizer, text, validation(), origin={"data": "sprites"}, device=CPU,
+    )  # fmt: skip
+
+
+STAGES = {"tokenizer": tokenizer_stage, "transformer": transformer_stage}
+
+
+class Stopping:
+    """A stage that is interrupted before one of its steps."""
+
+    def __init__(self, stage: Stage, before: int) -> None:
+        self.stage, self.before = stage, before
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stage, name)
+
+    def step(self, index: int) -> dict[str, Tensor]:
+        if index == self.before:
+            raise KeyboardInterrupt
+        return self.stage.step(index)
+
+
+def train(stage: Stage, folder: Path, steps: int, save_s: float = 0) -> None:
+    """With a checkpoint after every step, and all of them in the log."""
+    fit(stage, folder, steps=steps, seed=3, log_every=1, validate_every=4, save_s=save_s)
+
+
+def outcome(folder: Path) -> tuple[bytes, list[dict[str, float]]]:
+    """The weights to the bit, and the log without its times."""
+    lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    return (folder / checkpoint.WEIGHTS).read_bytes(), [
+        {k: v for k, v in line.items() if k != "time_s"} for line in lines
+    ]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    train(transformer_stage(steps=60), Path(sys.argv[1]), 60)

@@ -1,0 +1,76 @@
+"""Learning rates in closed form, and which parameters decay."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from nuwa.training.optim import adamw, muon, set_lr, warmup_cosine
+
+
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [
+        (0, 1 / 50),
+        (24, 0.5),
+        (49, 1.0),
+        (50, 1.0),  # the cosine starts at its top
+        (50 + 950 // 2, 0.01 + 0.99 / 2),
+        (50 + 950 // 4, 0.01 + 0.99 * (1 + math.cos(math.pi * 237 / 950)) / 2),
+        (1000, 0.01),
+        (5000, 0.01),
+    ],
+)
+def test_warmup_then_cosine(step: int, share: float) -> None:
+    assert warmup_cosine(step, 1000) == pytest.approx(share)
+
+
+@given(st.integers(1, 400), st.floats(0, 0.5), st.floats(0, 0.9))
+def test_it_rises_once_and_falls_once(steps: int, warmup: float, floor: float) -> None:
+    shares = [warmup_cosine(step, steps, warmup=warmup, floor=floor) for step in range(steps + 1)]
+    rise = max(1, round(warmup * steps))
+    assert shares[:rise] == pytest.approx([(step + 1) / rise for step in range(rise)])
+    fall = shares[rise:]
+    assert all(later <= earlier + 1e-12 for earlier, later in itertools.pairwise(fall))
+    assert max(shares) == pytest.approx(1)
+    assert min(fall, default=1) >= floor - 1e-12
+    assert shares[-1] == pytest.approx(floor) or steps == rise
+
+
+def test_matrices_decay_and_vectors_do_not() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4), nn.Linear(4, 2))
+    module[0].weight.requires_grad_(False)
+    decaying, others = adamw(module.parameters(), lr=1e-3, betas=(0.9, 0.95), decay=0.3).param_groups
+    assert [tuple(p.shape) for p in decaying["params"]] == [(2, 4)]
+    assert all(p.ndim == 1 for p in others["params"])
+    assert len(others["params"]) == 4
+    assert (decaying["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+
+
+def test_muon_takes_the_matrices_of_its_modules() -> None:
+    layers = [nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 8)]
+    (group,) = muon(layers, lr=1e-3, decay=0.1).param_groups
+    assert [tuple(p.shape) for p in group["params"]] == [(4, 4), (8, 4)]
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (64, 16), (16, 64)])
+def test_a_step_of_muon_has_the_size_of_adamws(shape: tuple[int, int]) -> None:
+    """Whatever the gradient: root mean square about 0.2 of the learning rate, as AdamW's is in practice."""
+    layer = nn.Linear(*shape, bias=False)
+    before = layer.weight.detach().clone()
+    layer.weight.grad = 1e3 * torch.randn_like(layer.weight)
+    muon([layer], lr=0.01, decay=0.0).step()
+    rms = (layer.weight - before).square().mean().sqrt().item()
+    assert rms == pytest.approx(0.2 * 0.01, rel=0.25)
+
+
+def test_set_lr_reaches_every_group() -> None:
+    optimizer = adamw(nn.Linear(2, 2).parameters(), lr=1.0, betas=(0.9, 0.9), decay=0.1)
+    set_lr(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]

@@ -1,0 +1,190 @@
+"""Both stages: they learn, and a training that was stopped ends with the weights of one that was not."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from nuwa.tokenizers.quantize import Usage
+from nuwa.training import checkpoint
+from nuwa.training.tokenizer import CodebookCollapse
+
+from .stages import STAGES, STEPS, OneBatch, Stopping, outcome, tokenizer_stage, train, transformer_stage
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Sums over several threads may come out in another order."""
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stopped_and_gone_on_is_never_stopped(name: str, tmp_path: Path) -> None:
+    """Stopped before the codes are set and in the middle: weights and log are equal to the bit."""
+    make, steps = STAGES[name], STEPS[name]
+    train(make(), tmp_path / "whole", steps)
+    for before in (1, steps - 5):
+        with pytest.raises(KeyboardInterrupt):
+            train(Stopping(make(), before), tmp_path / "parts", steps)
+    assert checkpoint.load_state(tmp_path / "parts" / checkpoint.STATE)["step"] == steps - 5
+    train(make(), tmp_path / "parts", steps)
+    assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    steps, state = 60, tmp_path / "killed" / checkpoint.STATE
+    train(transformer_stage(steps=steps), tmp_path / "whole", steps)
+    for _ in range(3):
+        command = [sys.executable, "-m", "tests.training.stages", str(state.parent)]
+        process = subprocess.Popen(command, cwd=ROOT)
+        begun = state.stat().st_mtime if state.exists() else 0.0
+        while process.poll() is None and not (state.exists() and state.stat().st_mtime > begun):
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    train(transformer_stage(steps=steps), state.parent, steps)
+    assert outcome(state.parent) == outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_step_is_a_function_of_its_index_and_the_state(name: str) -> None:
+    one, other = STAGES[name](), STAGES[name]()
+    torch.randn(100)  # the construction is seeded too
+    for stage in (one, other):
+        torch.manual_seed(11)
+        stage.step(0)
+    for key, value in one.modules["model"].state_dict().items():
+        assert torch.equal(value, other.modules["model"].state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_config_is_plain_json_and_names_everything(name: str) -> None:
+    config = STAGES[name]().config
+    json.dumps(config, allow_nan=False)
+    assert config["data"] == "sprites"
+    assert config["precision"] == "float32"
+    assert STAGES[name](lr=0.5).config != config != STAGES[name](seed=1).config
+
+
+def test_the_transformer_learns_one_batch_by_heart() -> None:
+    stage = transformer_stage(OneBatch(), steps=60, caption_dropout=0.0)
+    losses = [stage.step(index)["loss"].item() for index in range(60)]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_tokenizer_learns_one_batch_by_heart() -> None:
+    stage = tokenizer_stage(OneBatch(), steps=40, adversarial=0.0)
+    pixels = []
+    for index in range(40):
+        torch.manual_seed(index)
+        pixels.append(stage.step(index)["pixels"].item())
+    assert pixels[-1] < 0.75 * pixels[0]
+    assert stage.validate()["usage"] > 0.3
+
+
+def test_the_moments_of_the_tokenizers_training() -> None:
+    """An autoencoder, then codes from k-means, then a critic that learns, then one that is listened to."""
+    stage = tokenizer_stage(restart_every=1000)
+    reported, moved = [], []
+    for index in range(8):
+        torch.manual_seed(index)
+        codes, critic = stage.model.codebook.codes.clone(), stage.critic.layers[0].bias.detach().clone()
+        reported.append(set(stage.step(index)) - {"loss", "pixels", "perceptual"})
+        moved.append(
+            (not torch.equal(codes, stage.model.codebook.codes), not torch.equal(critic, stage.critic.layers[0].bias))
+        )
+    listened = {"commitment", "critic", "adversarial", "adaptive_weight"}
+    assert reported == [set(), *[{"commitment"}] * 4, {"commitment", "critic"}, listened, listened]
+    assert moved == [(False, False), *[(True, False)] * 4, *[(True, True)] * 3]
+
+
+def test_the_codes_start_in_use() -> None:
+    stage = tokenizer_stage()
+    torch.manual_seed(0)
+    stage.step(0)
+    before = Usage.of(stage.model.eval().encode(stage.validation), 32)
+    stage.step(1)
+    after = Usage.of(stage.model.eval().encode(stage.validation), 32)
+    assert after.perplexity > before.perplexity
+    assert after.share > 0.5
+
+
+@pytest.mark.parametrize("off", ["adversarial", "perceptual"])
+def test_a_weight_of_zero_leaves_a_term_out(off: str) -> None:
+    stage = tokenizer_stage(**{off: 0.0}, quantise_from=0.0, critic_from=0.0, adversarial_from=0.0)
+    scalars = stage.step(0)
+    if off == "adversarial":
+        assert not {"adversarial", "adaptive_weight", "critic"} & scalars.keys()
+    else:
+        assert scalars["perceptual"] == 0
+        assert stage.config["perceptual_net"] is None
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5])
+def test_trainings_of_a_few_steps_run_through(steps: int, tmp_path: Path) -> None:
+    """Every share of the steps may round to nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CodebookCollapse)
+        train(tokenizer_stage(steps=steps), tmp_path, steps)
+    assert (tmp_path / checkpoint.WEIGHTS).exists()
+
+
+def test_collapse_is_said_aloud() -> None:
+    stage = tokenizer_stage()
+    stage.model.codebook.codes.copy_(stage.model.codebook.codes[:1].clone())
+    with pytest.warns(CodebookCollapse, match=r"codebook collapse: 3% of 32 codes in use; lower the learning rate"):
+        found = stage.validate()
+    assert found["usage"] == 1 / 32
+    assert found["perplexity"] == pytest.approx(1)
+
+
+def test_validation_changes_nothing() -> None:
+    stage = tokenizer_stage()
+    stage.step(0)
+    before = {key: value.clone() for key, value in stage.model.state_dict().items()}
+    first = stage.validate()
+    assert stage.validate() == first
+    assert all(torch.equal(value, before[key]) for key, value in stage.model.state_dict().items())
+
+
+def test_every_parameter_has_one_optimizer() -> None:
+    stage = transformer_stage()
+    groups = [group for optimizer in stage.optimizers.values() for group in optimizer.param_groups]
+    taken = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(taken) == sorted(id(parameter) for parameter in stage.model.parameters())
+
+
+@pytest.mark.parametrize(("dropout", "same"), [(1.0, True), (0.0, False)])
+def test_dropped_captions_are_not_read(dropout: float, same: bool) -> None:
+    class Renamed(OneBatch):
+        def batch(self, step: int, size: int) -> tuple[torch.Tensor, list[str]]:
+            pictures, captions = super().batch(step, size)
+            return pictures, captions[1:] + captions[:1]
+
+    losses = []
+    for stream in (OneBatch(), Renamed()):
+        stage = transformer_stage(stream, caption_dropout=dropout)
+        torch.manual_seed(0)
+        losses.append(stage.step(0)["loss"].item())
+    assert (losses[0] == losses[1]) is same
+
+
+def test_validation_is_the_mean_over_all_tokens() -> None:
+    """In batches or at once, and without captions the same as with captions that all are dropped."""
+    whole, parts = transformer_stage(batch=16), transformer_stage(batch=8)
+    assert [len(captions) for _, captions in parts.validation] == [8, 8]
+    assert parts.validate() == pytest.approx(whole.validate(), abs=1e-6)
+    assert whole.validate()["val_loss"] != whole.validate()["val_loss_without_caption"]
