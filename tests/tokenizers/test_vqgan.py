@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -60,6 +62,17 @@ def test_tokens_do_not_depend_on_the_batch(model: VQGAN) -> None:
     together = model.encode(batch)
     assert torch.equal(together, torch.cat([model.encode(one) for one in batch.split(1)]))
     assert torch.equal(together.flip(0), model.encode(batch.flip(0)))
+
+
+@pytest.mark.parametrize(("kernel", "local"), [(1, True), (3, False)])
+def test_with_a_kernel_of_one_a_token_is_made_from_its_own_patch(kernel: int, local: bool) -> None:
+    model = VQGAN(dataclasses.replace(CONFIG, encoder_kernel=kernel)).eval()
+    x = to_float(pictures(1, 3, 16, 16)).requires_grad_()
+    (seen,) = torch.autograd.grad(model.encoder(x)[0, :, 1, 2].sum(), x)
+    outside = seen[0].abs().sum(dim=0)
+    assert (outside[4:8, 8:12] > 0).all()
+    outside[4:8, 8:12] = 0
+    assert (outside.max().item() == 0) is local
 
 
 @pytest.mark.parametrize("training", [True, False])

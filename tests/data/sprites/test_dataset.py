@@ -31,8 +31,14 @@ def test_samples_are_those_of_the_split() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [SpritesPictures("val", 5), SpritesPictures("train", 4), SpritesPictures("val", 4, 64), SpritesPictures("val", 4, first=1)],
-)  # fmt: skip
+    [
+        SpritesPictures("val", 5),
+        SpritesPictures("train", 4),
+        SpritesPictures("val", 4, 64),
+        SpritesPictures("val", 4, first=1),
+        SpritesPictures("val", 4, take=1),
+    ],
+)
 def test_the_fingerprint_tells_other_samples_apart(other: SpritesPictures) -> None:
     assert SpritesPictures("val", 4).fingerprint == SpritesPictures("val", 4).fingerprint != other.fingerprint
 

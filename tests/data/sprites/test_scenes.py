@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from nuwa.data.sprites import SPLITS, Scenes, draw, world
+from nuwa.data.sprites import SPLITS, Scenes, captions, draw, world
 
 N = 2000
 
@@ -27,6 +27,18 @@ def test_a_scene_does_not_depend_on_what_is_drawn_beside_it(split: str, indices:
     together = draw(split, indices)
     for row, index in enumerate(indices):
         assert same(draw(split, [index]), together[row : row + 1])
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_another_take_differs_in_what_no_caption_names(split: str) -> None:
+    one, other, third = (draw(split, np.arange(100), take=take) for take in range(3))
+    assert captions(one) == captions(other)
+    for name in ("shape", "colour", "size", "place", "background"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+    there = one.shape >= 0
+    assert (one.centre[there] != other.centre[there]).all()
+    assert (one.radius[there] != other.radius[there]).all()
+    assert not np.isin(third.centre[there], [one.centre[there], other.centre[there]]).any()
 
 
 def test_slices_and_index_arrays_are_batches(scenes: Scenes) -> None:
