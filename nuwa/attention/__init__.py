@@ -6,6 +6,7 @@
 from nuwa.attention.attend import attend
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.choice import BACKENDS, choose
+from nuwa.attention.cost import Cost, cost
 from nuwa.attention.masks import dependencies, mask, neighbours
 from nuwa.attention.spec import ATTENTION, AttentionSpec, Axial3D, Block3D, Full, Nearby3D
 
@@ -16,11 +17,13 @@ __all__ = [
     "Axial3D",
     "Backend",
     "Block3D",
+    "Cost",
     "Full",
     "Nearby3D",
     "Problem",
     "attend",
     "choose",
+    "cost",
     "dependencies",
     "mask",
     "neighbours",

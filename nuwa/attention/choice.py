@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from nuwa.attention import dense, local, reference, sdpa
+from nuwa.attention import compiled, dense, flex, local, reference, sdpa
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.spec import Nearby3D
 from nuwa.registry import Registry
@@ -14,6 +14,8 @@ BACKENDS.add("reference", reference.BACKEND)
 BACKENDS.add("dense", dense.BACKEND)
 BACKENDS.add("sdpa", sdpa.BACKEND)
 BACKENDS.add("local", local.BACKEND)
+BACKENDS.add("local-compiled", compiled.BACKEND)
+BACKENDS.add("flex", flex.BACKEND)
 
 
 def choose(problem: Problem, backend: str = "auto") -> str:

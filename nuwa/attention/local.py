@@ -6,7 +6,9 @@ which takes the weights anew: extra memory is the result and one chunk's scores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,58 +28,86 @@ def local(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: Tensor | 
     assert isinstance(problem.spec, Nearby3D)
     assert key_mask is None
     near = window(problem.spec, problem.grid, problem.kv_grid, problem.causal, str(q.device))
-    out: Tensor = _Local.apply(q, k, v, near, problem.scale)
+    return in_chunks(q, k, v, partial(forward, near), partial(backward, near))
+
+
+def forward(near: Window, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of one chunk: q (g, s_q, k), k and v (g, s_kv, k) -> (g, s_q, k). Scores are scaled by 1/sqrt(k)."""
+    return near.spread(_weights(near, q, k), v)
+
+
+def backward(near: Window, q: Tensor, k: Tensor, v: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of q, k and v of one chunk from the gradient (g, s_q, k) of :func:`forward`."""
+    weights = _weights(near, q, k)
+    slope = near.dots(grad, v, 0.0)  # of the loss in each weight
+    slope = weights * (slope - (weights * slope).sum(0)) * _scale(q)  # of the loss in each unscaled score
+    return near.spread(slope, k), near.collect(slope, q), near.collect(weights, grad)
+
+
+def _weights(near: Window, q: Tensor, k: Tensor) -> Tensor:
+    return (near.dots(q, k, float("-inf")) * _scale(q)).softmax(0)
+
+
+def _scale(q: Tensor) -> float:
+    return float(q.shape[-1]) ** -0.5
+
+
+Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
+Backward = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+def in_chunks(q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward) -> Tensor:
+    """Attention (b, n, s_q, k) by functions that work on one chunk of heads, differentiable once."""
+    out: Tensor = _Chunked.apply(q, k, v, forward, backward)
     return out
 
 
-class _Local(torch.autograd.Function):
+class _Chunked(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, near: Window, scale: float) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward) -> Tensor:
         ctx.save_for_backward(q, k, v)
-        ctx.near, ctx.scale = near, scale
+        ctx.gradients = backward
         out = q.new_empty(q.shape)
         with torch.autocast(q.device.type, enabled=False):  # the inputs' precision is the caller's choice already
             for part in _chunks(q):
-                weights = near.dots(_take(q, part) * scale, _take(k, part), float("-inf")).softmax(0)
-                _put(out, part, near.spread(weights, _take(v, part)))
+                _put(out, part, forward(*(_take(x, part) for x in (q, k, v))))
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        (q, k, v), near, scale = ctx.saved_tensors, ctx.near, ctx.scale
+        q, k, v = ctx.saved_tensors
         grad_q, grad_k, grad_v = (x.new_empty(x.shape) for x in (q, k, v))
         with torch.autocast(q.device.type, enabled=False):
             for part in _chunks(q):
-                query, key, value, out = _take(q, part) * scale, _take(k, part), _take(v, part), _take(grad, part)
-                weights = near.dots(query, key, float("-inf")).softmax(0)
-                _put(grad_v, part, near.collect(weights, out))
-                slope = near.dots(out, value, 0.0)  # of the loss in each weight
-                slope = weights * (slope - (weights * slope).sum(0))  # of the loss in each score
-                _put(grad_q, part, near.spread(slope, key).mul_(scale))
-                _put(grad_k, part, near.collect(slope, query))
+                gradients = ctx.gradients(*(_take(x, part) for x in (q, k, v, grad)))
+                for whole, chunk in zip((grad_q, grad_k, grad_v), gradients, strict=True):
+                    _put(whole, part, chunk)
         return grad_q, grad_k, grad_v, None, None
 
 
 def _chunks(q: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Slices of batch and heads: some heads of one sample, or all heads of some samples. One chunk off the CPU."""
+    """Slices of batch and heads, of one size all: as many heads of a sample as fit. Everything at once off the CPU."""
     b, n, s, k = q.shape
-    fit = max(1, CHUNK // (s * k)) if q.device.type == "cpu" else b * n
-    for i in range(0, b, max(1, fit // n)):
-        for j in range(0, n, min(fit, n)):
-            yield slice(i, i + max(1, fit // n)), slice(j, j + min(fit, n))
+    if q.device.type != "cpu":
+        yield slice(0, b), slice(0, n)
+        return
+    heads = max(i for i in range(1, n + 1) if n % i == 0 and (i == 1 or i * s * k <= CHUNK))
+    for i, j in itertools.product(range(b), range(0, n, heads)):
+        yield slice(i, i + 1), slice(j, j + heads)
 
 
 def _take(x: Tensor, part: tuple[slice, slice]) -> Tensor:
     """A chunk as (g, s, k), at least float32."""
-    return x[part].flatten(0, 1).to(torch.promote_types(x.dtype, torch.float32))
+    return x.detach()[part].flatten(0, 1).to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _put(x: Tensor, part: tuple[slice, slice], value: Tensor) -> None:
     x[part] = value.view_as(x[part])
 
 
-def _why_not(problem: Problem) -> str | None:
+def why_not(problem: Problem) -> str | None:
+    """None for nearby attention without a key_mask."""
     if not isinstance(problem.spec, Nearby3D):
         return f"it computes nearby3d only, and the spec is {problem.spec}"
     if problem.key_mask:
@@ -85,4 +115,4 @@ def _why_not(problem: Problem) -> str | None:
     return None
 
 
-BACKEND = Backend(run=local, why_not=_why_not)
+BACKEND = Backend(run=local, why_not=why_not)

@@ -1,0 +1,63 @@
+"""FlexAttention: its mask is the definition, it says where it cannot run, and on a GPU it agrees."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.attention.flex_attention import create_mask
+
+from nuwa import Grid
+from nuwa.attention import ATTENTION, BACKENDS, Nearby3D, Problem, attend, choose, flex, mask
+
+GRID = Grid(3, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("kv_grid", "causal"), [(GRID, False), (GRID, True), (Grid(2, 5, 3), False)], ids=["self", "causal", "cross"]
+)
+@pytest.mark.parametrize("name", ATTENTION)
+def test_the_arithmetic_of_its_mask_is_the_definition(name: str, kv_grid: Grid, causal: bool) -> None:
+    spec = ATTENTION[name]()
+    admits = flex.mask_mod(spec, GRID, kv_grid, causal)
+    found = create_mask(admits, 1, 1, GRID.size, kv_grid.size, device="cpu")[0, 0]
+    assert torch.equal(found, mask(spec, GRID, kv_grid, causal))
+
+
+def test_block_masks_are_cached_and_of_the_grids_lengths() -> None:
+    blocks = flex.block_mask(Nearby3D(), GRID, Grid(2, 5, 3), False, "cpu")
+    assert blocks.seq_lengths == (60, 30)
+    assert blocks is flex.block_mask(Nearby3D(), GRID, Grid(2, 5, 3), False, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"device": "cpu"}, "backward pass on CUDA only, and this is cpu"),
+        ({"dtype": torch.float64}, "and this is torch.float64"),
+        ({"head_width": 8}, "at least 16, and these are 8 wide"),
+        ({"key_mask": True}, "no key_mask"),
+    ],
+)
+def test_why_not(change: dict[str, object], reason: str) -> None:
+    able = {"spec": Nearby3D(), "grid": GRID, "kv_grid": GRID, "device": "cuda"}
+    assert BACKENDS["flex"].why_not(Problem(**able)) is None
+    with pytest.raises(ValueError, match=f"'flex' cannot run this: .*{reason}; expected one of reference"):
+        choose(Problem(**{**able, **change}), "flex")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("causal", [False, True], ids=["self", "causal"])
+@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("backend", ["flex", "local", "sdpa"])
+def test_agrees_on_a_gpu(backend: str, name: str, causal: bool) -> None:
+    grid = Grid(5, 7, 9)
+    spec = ATTENTION[name]()
+    if backend == "local" and not isinstance(spec, Nearby3D):
+        pytest.skip("local computes nearby3d only")
+    q, k, v = (torch.randn(2, 3, grid.size, 32, device="cuda").requires_grad_() for _ in range(3))
+    results = []
+    for name_ in (backend, "reference"):
+        out = attend(q, k, v, spec=spec, grid=grid, causal=causal, backend=name_)
+        results.append([out, *torch.autograd.grad(out.square().sum(), (q, k, v))])
+    for got, expected in zip(*results, strict=True):
+        assert float((got - expected).norm()) <= 5e-3 * float(expected.norm())  # TF32 products
