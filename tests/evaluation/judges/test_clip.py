@@ -102,6 +102,7 @@ def test_wrong_pictures(judge: ClipJudge, images: Tensor) -> None:
 def test_strewn_words_stay_between_the_ends(judge: ClipJudge) -> None:
     batch = judge.tokenizer.encode(CAPTIONS)
     strewn = strew_unknown(batch.ids, 0.5, torch.Generator().manual_seed(0))
+    assert (strewn[:, 0] == judge.tokenizer.start).all()
     changed = 0
     for before, after in zip(batch.ids.tolist(), strewn.tolist(), strict=True):
         assert [token for token in after if token not in (0, 1)] == [token for token in before if token > 0]

@@ -62,6 +62,16 @@ def test_fine_steps_change_little_and_coarse_ones_leave_the_mean(block: int) -> 
 
 
 @pytest.mark.parametrize("block", [4, 8])
+def test_coefficients_are_multiples_of_their_steps(block: int) -> None:
+    corner = quantise_blocks(PICTURES.double(), block, 24.0)[:, :, :block, :block] - 128
+    frequency = np.arange(block)
+    steps = 24.0 * (1 + frequency[:, None] + frequency)
+    multiples = scipy.fft.dctn(corner.numpy(), axes=(2, 3), norm="ortho") / steps
+    np.testing.assert_allclose(multiples, np.rint(multiples), atol=1e-9)
+    assert set(np.unique(np.rint(multiples[:, :, 0, 0]))) & {1, 3, 5, -1, -3, -5}  # the step itself, not half of it
+
+
+@pytest.mark.parametrize("block", [4, 8])
 def test_blocks_do_not_mix(block: int) -> None:
     spoilt = PICTURES.clone()
     spoilt[:, :, :block, :block] = 77.0

@@ -81,6 +81,8 @@ def test_change_of_the_background() -> None:
 def test_swap_keeps_the_colours_and_their_number() -> None:
     varied = vary(MANY, 5, change="swap")
     np.testing.assert_array_equal(np.sort(varied.colour), np.sort(MANY.colour))
+    two = MANY.num_objects == 2
+    np.testing.assert_array_equal(varied.colour[two, :2], MANY.colour[two, 1::-1])
     np.testing.assert_array_equal(varied.shape, MANY.shape)
 
 
