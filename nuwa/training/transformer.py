@@ -107,8 +107,9 @@ class TransformerStage:
             nothing = torch.zeros(len(captions), dtype=torch.bool)
             with_text = self._loss(tokens, *self._text(captions, nothing))
             without = self._loss(tokens, *self._text(captions, ~nothing))
-            losses.append(torch.stack([with_text, without]))
-        with_text, without = torch.stack(losses).mean(dim=0).tolist()
+            losses.append(torch.stack([with_text, without]) * len(captions))
+        total = sum(len(captions) for _, captions in self.validation)
+        with_text, without = (torch.stack(losses).sum(dim=0) / total).tolist()
         return {"val_loss": with_text, "val_loss_without_caption": without}
 
     def _tokens(self, pictures: Tensor) -> Tensor:

@@ -73,7 +73,9 @@ def test_rows_do_not_meet(rows: list[list[float]]) -> None:
         ([9.0, 0.0, 0.0], {"top_p": 1e-9}, [0]),
         ([math.log(0.5), math.log(0.3), math.log(0.2)], {"top_p": 0.6}, [0, 1]),
         ([0.0, 1.0], {"top_k": 99}, [0, 1]),
+        ([0.0] * 4000, {"top_p": 0.25}, list(range(1000))),
     ],
+    ids=["k", "ties", "all tied", "p", "p tiny", "p sum", "k beyond", "p of many"],
 )
 def test_what_is_kept(logits: list[float], settings: dict[str, float], kept: list[int]) -> None:
     assert probabilities(torch.tensor(logits), **settings).nonzero().flatten().tolist() == kept

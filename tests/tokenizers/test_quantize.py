@@ -79,13 +79,13 @@ def test_codes_follow_their_vectors() -> None:
     start = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     codebook.codes.copy_(start)
     codebook.total.copy_(start)
-    x = F.normalize(torch.tensor([[0.8, 0.6], [-0.6, 0.8]]), dim=-1)
+    x = F.normalize(torch.tensor([[0.8, 0.6], [0.9, 0.1], [-0.6, 0.8]]), dim=-1)  # two choose the first, one the second
     for _ in range(7):
         codebook(x.T[None, :, :, None])
-    left = 0.9**7
-    assert torch.allclose(codebook.total, left * start + (1 - left) * x, atol=1e-6)
+    left, sums = 0.9**7, torch.stack([x[0] + x[1], x[2]]) / 1.5  # an even share of three vectors is 1.5
+    assert torch.allclose(codebook.total, left * start + (1 - left) * sums, atol=1e-6)
     assert torch.allclose(codebook.codes, F.normalize(codebook.total, dim=-1), atol=1e-6)
-    assert torch.allclose(codebook.weight, torch.ones(2), atol=1e-6)
+    assert torch.allclose(codebook.weight, left + (1 - left) * torch.tensor([2.0, 1.0]) / 1.5, atol=1e-6)
 
 
 def test_counts_do_not_depend_on_the_size_of_the_batch() -> None:
