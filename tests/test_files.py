@@ -84,7 +84,7 @@ with atomic(sys.argv[2]) as temporary, temporary.open("wb") as handle:
 
 
 def test_a_killed_process_leaves_the_old_file(target: Path) -> None:
-    arguments = [sys.executable, "-c", KILLED, files.__file__, target]
+    arguments = [sys.executable, "-c", KILLED, files.__file__, str(target)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(3)] == ["writing\n"] * 3

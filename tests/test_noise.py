@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,7 +36,9 @@ def test_golden() -> None:
 
 
 @given(streams, st.lists(counters, min_size=1, max_size=20), counters, st.randoms())
-def test_a_value_does_not_depend_on_what_is_drawn_beside_it(stream: int, rows: list[int], column: int, random) -> None:
+def test_a_value_does_not_depend_on_what_is_drawn_beside_it(
+    stream: int, rows: list[int], column: int, random: Random
+) -> None:
     table = noise.bits(stream, np.array(rows)[:, None], [column, column + 1])
     assert [noise.bits(stream, row, column) for row in rows] == table[:, 0].tolist()
     order = random.sample(range(len(rows)), len(rows))

@@ -58,8 +58,8 @@ def test_sprites_need_nothing() -> None:
         assert pictures.images.shape == (6, 3, 16, 16)
         assert pictures.images.dtype == torch.uint8
     assert not torch.equal(data.test.images, data.real.images)
-    pictures, captions = data.training().stream.batch(0, 5)
-    assert (pictures.shape, len(captions)) == ((5, 3, 16, 16), 5)
+    batch, captions = data.training().stream.batch(0, 5)
+    assert (batch.shape, len(captions)) == ((5, 3, 16, 16), 5)
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name != "sprites"])

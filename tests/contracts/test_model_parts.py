@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +26,6 @@ class TestAttention:
         assert spec.name == name
         assert spec == ATTENTION[name]()
         assert hash(spec) == hash(ATTENTION[name]())
-        assert dataclasses.replace(spec) == spec
         assert (type(spec).__doc__ or "").strip()
 
     @pytest.mark.parametrize("grid", GRIDS, ids=str)
@@ -42,11 +41,11 @@ class TestAttention:
     def test_auto_agrees_with_the_reference(self, name: str) -> None:
         grid = Grid(3, 4, 5)
         q, k, v = torch.randn(3, 2, 2, grid.size, 8)
-        run = {"spec": ATTENTION[name](), "grid": grid, "causal": True}
+        run: dict[str, Any] = {"spec": ATTENTION[name](), "grid": grid, "causal": True}
         torch.testing.assert_close(attend(q, k, v, **run), attend(q, k, v, **run, backend="reference"))
 
     @pytest.mark.parametrize("stem", STEMS)
-    def test_a_model_with_it_is_stored_trained_and_sampled(self, name: str, stem: str) -> None:
+    def test_a_model_with_it_is_stored_trained_and_sampled(self, name: str, stem: Any) -> None:
         sizes = ModelSizes(
             d=8, num_heads=2, encoder_layers=1, decoder_layers=1, stem=stem, decoder_attention=ATTENTION[name]()
         )
@@ -63,7 +62,7 @@ class TestAttention:
 
 @pytest.mark.parametrize("name", STEMS)
 class TestStem:
-    def test_a_config_takes_it(self, name: str) -> None:
+    def test_a_config_takes_it(self, name: Any) -> None:
         assert ModelSizes(stem=name).stem == name
 
     @pytest.mark.parametrize("grid", GRIDS, ids=str)

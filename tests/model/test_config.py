@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ SPECS = [
 ]
 
 
-def config(**sizes: object) -> ModelConfig:
+def config(**sizes: Any) -> ModelConfig:
     return ModelSizes(**sizes).on(Grid(2, 3, 4), num_codes=9, vocab_size=8)
 
 
@@ -50,7 +51,7 @@ def test_text_is_seen_whole() -> None:
         ({"stem": "conv"}, "stem: expected 'nearby' or 'raster', got 'conv'"),
     ],
 )
-def test_bad_sizes(sizes: dict[str, object], message: str) -> None:
+def test_bad_sizes(sizes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ModelSizes(**sizes)
 
@@ -69,7 +70,7 @@ def test_bad_sizes(sizes: dict[str, object], message: str) -> None:
         ({"d": 0}, "d: expected at least 1, got 0"),
     ],
 )
-def test_bad_checkpoints(change: dict[str, object], message: str) -> None:
+def test_bad_checkpoints(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ModelConfig.from_dict(config().to_dict() | change)
 

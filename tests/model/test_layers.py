@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nuwa import Grid
-from nuwa.attention import Full, Nearby3D
+from nuwa.attention import AttentionSpec, Full, Nearby3D
 from nuwa.model.embeddings import GridEmbedding, Positions
 from nuwa.model.layers import (
     Condition,
@@ -25,7 +25,7 @@ def x(b: int = 2, s: int = 24, d: int = 8) -> torch.Tensor:
     return torch.randn(b, s, d)
 
 
-def condition(grid: Grid = Grid(5, 1, 1), spec=Full(), **more: torch.Tensor) -> Condition:  # noqa: B008  frozen
+def condition(grid: Grid = Grid(5, 1, 1), spec: AttentionSpec = Full(), **more: torch.Tensor) -> Condition:  # noqa: B008  frozen
     return Condition(grid=grid, spec=spec, memory=x(s=grid.size), **more)
 
 

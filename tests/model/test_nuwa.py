@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nuwa import Grid
-from nuwa.attention import Axial3D, Full, Nearby3D
+from nuwa.attention import AttentionSpec, Axial3D, Full, Nearby3D
 from nuwa.model.layers import Condition
 from nuwa.model.nuwa import NuwaModel
 
@@ -85,7 +85,7 @@ def test_the_order_of_words_matters(model: NuwaModel, tokens: Tensor) -> None:
 
 
 @pytest.mark.parametrize("spec", [Full(), Nearby3D(extent=(3, 3, 3)), Axial3D()], ids=str)
-def test_conditions_on_grids_of_their_own(make_model: ModelMaker, spec) -> None:
+def test_conditions_on_grids_of_their_own(make_model: ModelMaker, spec: AttentionSpec) -> None:
     """Cross-attention to another grid is centred on the rescaled cell, and conditions are added up."""
     model = make_model(GRID, decoder_attention=spec)
     memory = torch.randn(3, 30, 16, dtype=torch.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ class Sampler:
         ids = torch.arange(77).add(lengths[:, None]).remainder(12).add(1) * valid
         return [self.model.encoder.encode_text(ids, valid)]
 
-    def draw(self, sampling: Sampling, sample_indices: Sequence[int] = range(3), **more: object) -> Tensor:
+    def draw(self, sampling: Sampling, sample_indices: Sequence[int] = range(3), **more: Any) -> Tensor:
         with torch.no_grad():
             there = self.conditions(sample_indices)
             empty = self.conditions(sample_indices, empty=True) if sampling.guidance != 1 else ()
@@ -72,7 +73,7 @@ SamplerMaker = Callable[..., Sampler]
 def make_sampler() -> SamplerMaker:
     """A sampler in float32, as sampling always runs; keyword arguments as for ``ModelSizes``."""
 
-    def make(grid: Grid = Grid(1, 3, 5), **sizes: object) -> Sampler:  # noqa: B008  frozen
+    def make(grid: Grid = Grid(1, 3, 5), **sizes: Any) -> Sampler:  # noqa: B008  frozen
         small = {"d": 16, "num_heads": 2, "encoder_layers": 1, "decoder_layers": 2}
         torch.manual_seed(0)
         model = NuwaModel(ModelSizes(**small | sizes).on(grid, num_codes=V, vocab_size=13)).eval()

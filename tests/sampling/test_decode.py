@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -48,7 +49,7 @@ def test_diagonals_are_one_by_one(
     ids=str,
 )
 @pytest.mark.parametrize("stem", STEMS)
-def test_against_whole_forward_passes(make_sampler: SamplerMaker, stem: str, change: dict[str, object]) -> None:
+def test_against_whole_forward_passes(make_sampler: SamplerMaker, stem: str, change: dict[str, Any]) -> None:
     sampler = make_sampler(stem=stem)
     sampling = dataclasses.replace(Sampling(), **change)
     assert torch.equal(sampler.draw(sampling), sampler.draw_naively(sampling))
@@ -106,7 +107,7 @@ def test_the_order_of_samples_does_not_matter(make_sampler: SamplerMaker) -> Non
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"temperature": 3.0}, {"guidance": 5.0}], ids=str)
-def test_every_setting_matters(make_sampler: SamplerMaker, change: dict[str, float]) -> None:
+def test_every_setting_matters(make_sampler: SamplerMaker, change: dict[str, Any]) -> None:
     sampler, sampling = make_sampler(), Sampling()
     assert not torch.equal(sampler.draw(dataclasses.replace(sampling, **change)), sampler.draw(sampling))
 
@@ -176,7 +177,7 @@ def test_a_model_trains_after_it_has_sampled(make_sampler: SamplerMaker) -> None
     ],
     ids=str,
 )
-def test_bad_values(change: dict[str, object], message: str) -> None:
+def test_bad_values(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Sampling(**change)
 
@@ -193,7 +194,7 @@ ZEROS, NONE = torch.zeros(3, 15, dtype=torch.int64), torch.zeros(15, dtype=torch
         ({"given": ZEROS, "known": NONE[None]}, r"expected .* `known` \(15,\) .* and \(1, 15\)"),
     ],
 )
-def test_bad_given_tokens(make_sampler: SamplerMaker, more: dict[str, object], message: str) -> None:
+def test_bad_given_tokens(make_sampler: SamplerMaker, more: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_sampler().draw(Sampling(), **more)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_rows_do_not_meet(rows: list[list[float]]) -> None:
     ],
     ids=["k", "ties", "all tied", "p", "p tiny", "p sum", "k beyond", "p of many"],
 )
-def test_what_is_kept(logits: list[float], settings: dict[str, float], kept: list[int]) -> None:
+def test_what_is_kept(logits: list[float], settings: dict[str, Any], kept: list[int]) -> None:
     assert probabilities(torch.tensor(logits), **settings).nonzero().flatten().tolist() == kept
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from nuwa import Grid
-from nuwa.attention import Axial3D, Block3D, Full, Nearby3D, mask
+from nuwa.attention import AttentionSpec, Axial3D, Block3D, Full, Nearby3D, mask
 from nuwa.model.stem import NearbyStem, RasterStem
 from nuwa.sampling import schedule
 
@@ -48,7 +48,12 @@ def test_any_dependencies_as_simulated(data: st.DataObject, size: int) -> None:
     assert sorted(torch.cat(found).tolist()) == list(range(size))
 
 
-def steps(grid: Grid, spec=Nearby3D(), stem=NearbyStem, known: Tensor | None = None) -> list[Tensor]:
+def steps(
+    grid: Grid,
+    spec: AttentionSpec = Nearby3D(),
+    stem: type[NearbyStem] | type[RasterStem] = NearbyStem,
+    known: Tensor | None = None,
+) -> list[Tensor]:
     return schedule(stem(grid, 2, 2).dependencies(), [mask(spec, grid, causal=True)], known)
 
 
@@ -73,7 +78,7 @@ def test_nearby_in_closed_form(grid: Grid, radius: int) -> None:
 @pytest.mark.parametrize(
     ("spec", "num"), [(Full(), 421), (Axial3D(), 61), (Block3D(block=(1, 7, 7)), 133), (Nearby3D(extent=(7, 7, 7)), 81)]
 )
-def test_other_variants_on_the_papers_image(spec, num: int) -> None:
+def test_other_variants_on_the_papers_image(spec: AttentionSpec, num: int) -> None:
     """Full attention gains next to nothing, axial lines end before the stem does."""
     assert len(steps(PAPER_IMAGE, spec)) == num
 

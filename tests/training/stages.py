@@ -65,7 +65,7 @@ def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
     )  # fmt: skip
 
 
-STAGES = {"tokenizer": tokenizer_stage, "transformer": transformer_stage}
+STAGES: dict[str, Any] = {"tokenizer": tokenizer_stage, "transformer": transformer_stage}
 
 
 class Stopping:

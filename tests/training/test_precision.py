@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -11,7 +13,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
-def test_a_named_precision_is_taken_as_it_is(name: str) -> None:
+def test_a_named_precision_is_taken_as_it_is(name: Any) -> None:
     assert resolve(name, CPU) == resolve(name, torch.device("cuda")) == name
 
 
@@ -28,7 +30,7 @@ def test_auto_asks_the_gpu(monkeypatch: pytest.MonkeyPatch, native: bool, expect
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
-def test_autocast_does_what_it_says(precision: str, dtype: torch.dtype) -> None:
+def test_autocast_does_what_it_says(precision: Any, dtype: torch.dtype) -> None:
     layer = torch.nn.Linear(4, 4)
     with autocast(precision, CPU):
         assert layer(torch.zeros(1, 4)).dtype == dtype

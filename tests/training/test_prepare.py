@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_only_the_transformer_is_trained_again_where_it_is_missing(
         ({"lr": 0.5}, r"\(training.lr\)"),
     ],
 )
-def test_another_training_is_refused(folder: Path, preset: Preset, change: dict[str, object], names: str) -> None:
+def test_another_training_is_refused(folder: Path, preset: Preset, change: dict[str, Any], names: str) -> None:
     data = dataclasses.replace(DATA, name=change.get("data", DATA.name))
     if "lr" in change:
         preset = dataclasses.replace(preset, transformer=dataclasses.replace(preset.transformer, lr=0.5))

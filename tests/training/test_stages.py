@@ -98,14 +98,13 @@ def test_the_tokenizer_learns_one_batch_by_heart() -> None:
 def test_the_moments_of_the_tokenizers_training() -> None:
     """An autoencoder, then codes from k-means, then a critic that learns, then one that is listened to."""
     stage = tokenizer_stage(restart_every=1000)
+    codes, critic = stage.model.codebook.codes, stage.critic.get_parameter("layers.0.bias")
     reported, moved = [], []
     for index in range(8):
         torch.manual_seed(index)
-        codes, critic = stage.model.codebook.codes.clone(), stage.critic.layers[0].bias.detach().clone()
+        before = codes.clone(), critic.detach().clone()
         reported.append(set(stage.step(index)) - {"loss", "pixels", "perceptual"})
-        moved.append(
-            (not torch.equal(codes, stage.model.codebook.codes), not torch.equal(critic, stage.critic.layers[0].bias))
-        )
+        moved.append((not torch.equal(codes, before[0]), not torch.equal(critic, before[1])))
     listened = {"commitment", "critic", "adversarial", "adaptive_weight"}
     assert reported == [set(), *[{"commitment"}] * 4, {"commitment", "critic"}, listened, listened]
     assert moved == [(False, False), *[(True, False)] * 4, *[(True, True)] * 3]

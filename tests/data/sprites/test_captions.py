@@ -27,7 +27,7 @@ def place(phrase: str) -> int:
     return 3 * row + next((COLUMNS[word] for word in words if word in COLUMNS), 1)
 
 
-def parse(caption: str) -> tuple[int, list[tuple[int | None, ...]]]:
+def parse(caption: str) -> tuple[int, list[tuple[int | None, int, int | None, int]]]:
     """Background, and (size, colour, shape, place) of the objects in the order of the caption."""
     (background,) = BACKGROUND.findall(caption)
     objects = []
