@@ -68,7 +68,8 @@ def test_a_token_reaches_exactly_what_the_masks_allow(
 def test_on_a_grid_that_takes_another_backend(make_model: ModelMaker) -> None:
     grid = Grid(2, 11, 13)
     model = make_model(grid, decoder_attention=Nearby3D())
-    assert choose(Problem(spec=Nearby3D(), grid=grid, kv_grid=grid, causal=True, dtype=torch.float64)) == "local"
+    problem = Problem(spec=Nearby3D(), grid=grid, kv_grid=grid, causal=True, dtype=torch.float64)
+    assert choose(problem) not in ("sdpa", "dense")
     cells = torch.tensor([0, 12, 13, 77, 142, 143, 150, 284, 285])
     assert torch.equal(reached(model, cells), admitted(model).T[cells])
 

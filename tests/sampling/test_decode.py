@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nuwa import Grid, Sampling
-from nuwa.attention import AttentionSpec, Axial3D, Nearby3D
+from nuwa import Grid, Sampling, noise
+from nuwa.attention import AttentionSpec, Axial3D, Nearby3D, Problem, choose
 from nuwa.model.layers import Condition
 from nuwa.model.stem import STEMS
 from nuwa.sampling import decode
@@ -87,6 +89,37 @@ def test_cached_steps_are_the_forward_pass(
             torch.testing.assert_close(branch.step(seen, cells), expected[:, cells], rtol=0, atol=1e-5)
             drawn[cells] = True
     assert drawn.all()
+
+
+def test_cached_steps_where_the_forward_pass_takes_another_backend(make_sampler: SamplerMaker) -> None:
+    grid = Grid(2, 11, 13)
+    assert choose(Problem(spec=Nearby3D(), grid=grid, kv_grid=grid, causal=True)) not in ("sdpa", "dense")
+    sampler, tokens = make_sampler(grid), torch.randint(11, (2, grid.size))
+    conditions = sampler.conditions(range(2))
+    with torch.no_grad():
+        expected = sampler.model.decoder(tokens, conditions)
+        branch = _Branch(sampler.model.decoder, conditions, 2)
+        for cells in steps(sampler.model.decoder):
+            torch.testing.assert_close(branch.step(tokens, cells), expected[:, cells], rtol=0, atol=1e-5)
+
+
+def test_golden(make_sampler: SamplerMaker) -> None:
+    """A model that ignores everything and likes code c with odds of 2 to the -c: what is left is the noise of each cell.
+
+    By hand: ``u = noise.uniform(noise.key("sample", seed), sample, cell)``, and the code at which the sum passes u.
+    """
+    sampler = make_sampler(Grid(2, 2, 2))
+    with torch.no_grad():
+        sampler.model.decoder.head.weight.zero_()
+        sampler.model.decoder.head.bias.copy_(-math.log(2) * torch.arange(11))
+    drawn = [sampler.draw(Sampling(seed=seed), [0, 1, 1000]).tolist() for seed in (0, 1)]
+    u = [noise.uniform(noise.key("sample", seed), [[0], [1], [1000]], range(8)) for seed in (0, 1)]
+    share = sum(0.5**code for code in range(11))
+    assert drawn == np.floor(-np.log2(1 - np.array(u) * share / 2)).astype(int).tolist()
+    assert drawn == [
+        [[0, 0, 3, 2, 0, 2, 0, 1], [6, 0, 0, 0, 0, 2, 1, 0], [3, 0, 0, 4, 1, 0, 1, 0]],
+        [[0, 0, 1, 4, 0, 0, 1, 1], [1, 0, 0, 1, 2, 4, 4, 1], [2, 2, 0, 3, 0, 0, 4, 1]],
+    ]
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
