@@ -93,7 +93,8 @@ def local_compiled(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: 
     """Nearby self attention through compiled loops, (b, n, s, k). The first call for a window and a grid compiles."""
     assert isinstance(problem.spec, Nearby3D)
     assert key_mask is None
-    return local.in_chunks(q, k, v, *_compiled(problem.spec, problem.grid, problem.causal, str(q.device)))
+    functions = _compiled(problem.spec, problem.grid, problem.causal, str(q.device))
+    return local.in_chunks(q, k, v, *functions, uniform=True)
 
 
 def why_not(problem: Problem) -> str | None:

@@ -56,45 +56,53 @@ Forward = Callable[[Tensor, Tensor, Tensor], Tensor]
 Backward = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
-def in_chunks(q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward) -> Tensor:
-    """Attention (b, n, s_q, k) by functions that work on one chunk of heads, differentiable once."""
-    out: Tensor = _Chunked.apply(q, k, v, forward, backward)
+def in_chunks(
+    q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward, *, uniform: bool = False
+) -> Tensor:
+    """Attention (b, n, s_q, k) by functions that work on one chunk of heads, differentiable once.
+
+    ``uniform`` makes all chunks of one size, for functions that are compiled for it.
+    """
+    out: Tensor = _Chunked.apply(q, k, v, forward, backward, uniform)
     return out
 
 
 class _Chunked(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward) -> Tensor:
+    def forward(
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward, uniform: bool
+    ) -> Tensor:
         ctx.save_for_backward(q, k, v)
-        ctx.gradients = backward
+        ctx.gradients, ctx.parts = backward, list(_chunks(q, uniform))
         out = q.new_empty(q.shape)
         with torch.autocast(q.device.type, enabled=False):  # the inputs' precision is the caller's choice already
-            for part in _chunks(q):
+            for part in ctx.parts:
                 _put(out, part, forward(*(_take(x, part) for x in (q, k, v))))
         return out
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None]:
         q, k, v = ctx.saved_tensors
         grad_q, grad_k, grad_v = (x.new_empty(x.shape) for x in (q, k, v))
         with torch.autocast(q.device.type, enabled=False):
-            for part in _chunks(q):
+            for part in ctx.parts:
                 gradients = ctx.gradients(*(_take(x, part) for x in (q, k, v, grad)))
                 for whole, chunk in zip((grad_q, grad_k, grad_v), gradients, strict=True):
                     _put(whole, part, chunk)
-        return grad_q, grad_k, grad_v, None, None
+        return grad_q, grad_k, grad_v, None, None, None
 
 
-def _chunks(q: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Slices of batch and heads, of one size all: as many heads of a sample as fit. Everything at once off the CPU."""
+def _chunks(q: Tensor, uniform: bool) -> Iterator[tuple[slice, slice]]:
+    """Slices of batch and heads: some heads of one sample, or all heads of some samples. Everything at once off the CPU."""
     b, n, s, k = q.shape
-    if q.device.type != "cpu":
-        yield slice(0, b), slice(0, n)
-        return
-    heads = max(i for i in range(1, n + 1) if n % i == 0 and (i == 1 or i * s * k <= CHUNK))
-    for i, j in itertools.product(range(b), range(0, n, heads)):
-        yield slice(i, i + 1), slice(j, j + heads)
+    fit = max(1, CHUNK // (s * k)) if q.device.type == "cpu" else b * n
+    heads = max(i for i in range(1, min(fit, n) + 1) if n % i == 0)
+    samples = max(1, fit // n)
+    if uniform:
+        samples = max(i for i in range(1, min(samples, b) + 1) if b % i == 0)
+    for i, j in itertools.product(range(0, b, samples), range(0, n, heads)):
+        yield slice(i, i + samples), slice(j, j + heads)
 
 
 def _take(x: Tensor, part: tuple[slice, slice]) -> Tensor:

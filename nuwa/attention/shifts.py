@@ -29,9 +29,6 @@ from nuwa.grid import Grid
 Offset = tuple[int, int, int]
 Slices = tuple[slice, ...]
 
-BLOCK = 2048
-"""Tokens that are worked on at a time."""
-
 
 class Window(Protocol):
     """The sums over one window; x has the cells of the queries' grid, y those of the keys' grid, g stands for any batch."""
@@ -65,16 +62,11 @@ def offsets(spec: Nearby3D, kv_grid: Grid, causal: bool) -> list[Offset]:
     return [offset for offset in itertools.product(t, h, w) if not causal or offset <= (0, 0, 0)]
 
 
-def overlap(grid: Grid, offset: Offset, frames: range | None = None) -> tuple[Slices, Slices]:
-    """Slices (t, h, w) of the cells (of ``frames``) whose neighbour at ``offset`` is on the grid, and of the neighbours."""
-    bounds = [(0, n) for n in grid.shape] if frames is None else [(frames.start, frames.stop), (0, grid.h), (0, grid.w)]
-    here, there = [], []
-    for d, n, (low, high) in zip(offset, grid.shape, bounds, strict=True):
-        start = max(low, -d)
-        stop = max(start, min(high, n - d))
-        here.append(slice(start, stop))
-        there.append(slice(start + d, stop + d))
-    return tuple(here), tuple(there)
+def overlap(grid: Grid, offset: Offset) -> tuple[Slices, Slices]:
+    """Slices (t, h, w) of the cells whose neighbour at ``offset`` is on the grid, and of those neighbours."""
+    here = tuple(slice(max(0, -d), min(n, n - d)) for n, d in zip(grid.shape, offset, strict=True))
+    there = tuple(slice(max(0, d), min(n, n + d)) for n, d in zip(grid.shape, offset, strict=True))
+    return here, there
 
 
 @lru_cache(maxsize=CACHED)
@@ -99,17 +91,11 @@ class Sliced:
 
     def __init__(self, steps: Sequence[Offset], grid: Grid, device: str) -> None:
         _, h, w = self.shape = grid.shape
-        # Frames are worked through in blocks that stay in cache while all offsets pass over them.
-        block = max(1, BLOCK // (h * w))
-        self.moves = [
-            (i, *overlap(grid, offset, range(t, min(t + block, grid.t))))
-            for t in range(0, grid.t, block)
-            for i, offset in enumerate(steps)
-        ]
+        self.overlaps = [overlap(grid, offset) for offset in steps]
         self.jumps = [(dt * h + dh) * w + dw for dt, dh, dw in steps]  # an offset as a distance in raster order
         absent = torch.ones(len(steps), *grid.shape, dtype=torch.bool, device=device)
-        for i, here, _ in self.moves:
-            absent[i][here] = False
+        for row, (here, _) in zip(absent, self.overlaps, strict=True):
+            row[here] = False
         self.absent = absent.view(len(steps), 1, grid.size)
         # A tile of whole rows shares the rows above and below with little waste, up to a width where most of it would be
         # waste: then a short tile takes each row of the window by itself. Both bounds are measured on two cores, fp32.
@@ -143,16 +129,16 @@ class Sliced:
         """As in :class:`Window`."""
         y, weights = y.unflatten(1, self.shape), weights.unflatten(2, self.shape).unsqueeze(-1)
         out = torch.zeros_like(y)
-        for i, here, there in self.moves:
-            out[:, *here].addcmul_(weights[i][:, *here], y[:, *there])
+        for weight, (here, there) in zip(weights, self.overlaps, strict=True):
+            out[:, *here].addcmul_(weight[:, *here], y[:, *there])
         return out.flatten(1, 3)
 
     def collect(self, weights: Tensor, x: Tensor) -> Tensor:
         """As in :class:`Window`."""
         x, weights = x.unflatten(1, self.shape), weights.unflatten(2, self.shape).unsqueeze(-1)
         out = torch.zeros_like(x)
-        for i, here, there in self.moves:
-            out[:, *there].addcmul_(weights[i][:, *here], x[:, *here])
+        for weight, (here, there) in zip(weights, self.overlaps, strict=True):
+            out[:, *there].addcmul_(weight[:, *here], x[:, *here])
         return out.flatten(1, 3)
 
 

@@ -65,12 +65,29 @@ def test_the_error_names_backends_that_do_run(name: str, backend: str) -> None:
     assert BACKENDS[choose(problem)].why_not(problem) is None
 
 
-def test_the_written_table() -> None:
-    paper = Grid(10, 21, 21)
+PAPER, IMAGE, CLIP = Grid(10, 21, 21), Grid(1, 8, 8), Grid(5, 8, 8)
 
-    def chosen(**what: object) -> str:
-        return choose(Problem(**{"grid": paper, "kv_grid": paper, "spec": Nearby3D(), "causal": True, **what}))
 
-    assert chosen() == "local"
-    assert chosen(spec=Full()) == chosen(spec=Axial3D()) == chosen(key_mask=True) == "sdpa"
-    assert chosen(grid=Grid(1, 4, 4), kv_grid=Grid(1, 4, 4)) == "sdpa"
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "local"),
+        ({"dtype": torch.bfloat16}, "local"),
+        ({"grad": False}, "local"),
+        ({"spec": Full()}, "sdpa"),
+        ({"spec": Axial3D()}, "sdpa"),
+        ({"key_mask": True}, "sdpa"),
+        ({"kv_grid": IMAGE, "causal": False}, "sdpa"),  # fetching by index is slower than a mask
+        ({"device": "cuda"}, "sdpa"),
+        ({"grid": CLIP}, "local"),  # 320 tokens, 14 offsets
+        ({"grid": CLIP, "causal": False}, "sdpa"),  # 27 offsets
+        ({"grid": CLIP, "grad": False, "dtype": torch.bfloat16}, "sdpa"),
+        ({"grid": IMAGE}, "sdpa"),
+        ({"grid": IMAGE, "dtype": torch.bfloat16}, "dense"),
+        ({"grid": IMAGE, "dtype": torch.bfloat16, "grad": False}, "sdpa"),
+        ({"spec": Full(), "grid": CLIP, "dtype": torch.bfloat16}, "sdpa"),
+    ],
+)
+def test_the_written_table(change: dict[str, object], name: str) -> None:
+    grid = change.get("grid", PAPER)
+    assert choose(Problem(**{"spec": Nearby3D(), "grid": grid, "kv_grid": grid, "causal": True, **change})) == name
