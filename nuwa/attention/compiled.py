@@ -27,6 +27,9 @@ from nuwa.grid import Grid
 MOST_OFFSETS = 64
 """Offsets that are written out; the time to compile grows faster than their number."""
 
+CHUNK = 2**21
+"""Numbers of a chunk of queries. Fused loops do not need it in the cache, and calling them has a price of its own."""
+
 VARIANTS = 64
 """Compiled functions kept, counting windows, grids, dtypes and head widths."""
 
@@ -94,7 +97,7 @@ def local_compiled(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: 
     assert isinstance(problem.spec, Nearby3D)
     assert key_mask is None
     functions = _compiled(problem.spec, problem.grid, problem.causal, str(q.device))
-    return local.in_chunks(q, k, v, *functions, uniform=True)
+    return local.in_chunks(q, k, v, *functions, equal=CHUNK)
 
 
 def why_not(problem: Problem) -> str | None:
