@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from nuwa.attention import compiled, dense, flex, local, reference, sdpa
+from nuwa.attention import compiled, dense, flex, gather, local, reference, sdpa
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.shifts import offsets
 from nuwa.attention.spec import Nearby3D
@@ -16,6 +16,7 @@ BACKENDS.add("dense", dense.BACKEND)
 BACKENDS.add("sdpa", sdpa.BACKEND)
 BACKENDS.add("local", local.BACKEND)
 BACKENDS.add("local-compiled", compiled.BACKEND)
+BACKENDS.add("gather", gather.BACKEND)
 BACKENDS.add("flex", flex.BACKEND)
 
 
