@@ -127,6 +127,8 @@ def _decode(hint: Any, value: Any, place: str) -> Any:
 def _is(hint: Any, value: object) -> bool:
     if hint is float:  # JSON has one kind of number
         return isinstance(value, int | float) and not isinstance(value, bool)
+    if is_dataclass(hint):
+        return isinstance(value, dict)
     return type(value) is hint
 
 
