@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -18,6 +18,7 @@ from evaluation.provenance import Provenance, provenance
 from evaluation.speed import Measurement, SpeedRecord, Times, write_speed
 
 PEERS = ("nuwa-pytorch", "natten")
+T = TypeVar("T")
 LEAST_ROUNDS, MOST_ROUNDS = 3, 100
 
 
@@ -32,13 +33,17 @@ class Ledger:
         self.made: Provenance = provenance(self.device, {}, self.dtype)  # the code that runs is that of the start
 
     def time(self, benchmark: BenchmarkFixture, run: Callable[[], Any], first_s: float) -> Times:
-        """Rounds of ``run`` until the options' seconds are over; the clock is read when the device is done."""
-        timed = self._synchronised(run)
-        start = time.perf_counter()
-        timed()  # warm: what is first of its kind is in first_s
-        seconds = time.perf_counter() - start
-        least = LEAST_ROUNDS if LEAST_ROUNDS * seconds < 2 * self.options.patience_s else 1
-        rounds = max(least, min(MOST_ROUNDS, int(self.options.seconds / seconds)))
+        """Rounds of ``run`` until the options' seconds are over; the clock is read when the device is done.
+
+        What is first of its kind, such as compiling, is over by then and was clocked as ``first_s``; the number of rounds
+        follows from one more pass, or from ``first_s`` where that would take too long.
+        """
+        timed = self.synchronised(run)
+        seconds = first_s
+        if first_s < self.options.round_s or first_s > self.options.patience_s:
+            seconds = clocked(timed)[1]
+        least = LEAST_ROUNDS if LEAST_ROUNDS * seconds < self.options.patience_s else 1
+        rounds = max(least, min(MOST_ROUNDS, int(self.options.round_s / seconds)))
         benchmark.pedantic(timed, rounds=rounds)
         stats = cast(Any, benchmark.stats).stats
         return Times(median=stats.median, min=stats.min, max=stats.max, rounds=stats.rounds, first=first_s)
@@ -46,6 +51,18 @@ class Ledger:
     def memory(self, run: Callable[[], Any]) -> int:
         """Most memory that ``run`` takes on top of what was there before, results included."""
         return peak_extra_bytes(run, self.device)
+
+    def synchronised(self, run: Callable[[], T]) -> Callable[[], T]:
+        """``run``, which returns when the device is done."""
+        if self.device.type != "cuda":
+            return run
+
+        def wait() -> T:
+            result = run()
+            torch.cuda.synchronize(self.device)
+            return result
+
+        return wait
 
     def write(self, path: Path) -> Path:
         """Write the record to ``path`` and return it."""
@@ -62,16 +79,12 @@ class Ledger:
         write_speed(path, record)
         return path
 
-    def _synchronised(self, run: Callable[[], Any]) -> Callable[[], Any]:
-        if self.device.type != "cuda":
-            return run
 
-        def wait() -> Any:
-            result = run()
-            torch.cuda.synchronize(self.device)
-            return result
-
-        return wait
+def clocked(run: Callable[[], T]) -> tuple[T, float]:
+    """The result of ``run`` and its seconds."""
+    start = time.perf_counter()
+    result = run()
+    return result, time.perf_counter() - start
 
 
 def installed(package: str) -> str | None:

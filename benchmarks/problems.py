@@ -16,14 +16,22 @@ class Options:
     Attributes:
         quick: two grids, small models and few rounds: some minutes on two cores, for a look and not for a table.
         grids: other grids than the standing ones, such as 2x16x16 (frames, rows, columns of tokens).
+        seconds: how long each benchmark goes on with its rounds; by default 3, or 0.5 in a quick run.
         only: the benchmarks whose name contains this, such as "decoding", or an expression of pytest's -k.
         out: folder of the record.
     """
 
     quick: bool = False
     grids: tuple[str, ...] = ()
+    seconds: float | None = None
     only: str = ""
     out: Path = Path("runs/bench")
+
+    def __post_init__(self) -> None:
+        for text in self.grids:
+            parse(text)
+        if self.seconds is not None and self.seconds <= 0:
+            raise ValueError(f"seconds: expected more than 0, got {self.seconds}")
 
     @property
     def attention_grids(self) -> list[Grid]:
@@ -37,14 +45,14 @@ class Options:
         return [parse(text) for text in self.grids or ("1x21x21", "10x21x21")]
 
     @property
-    def seconds(self) -> float:
-        """How long a benchmark goes on with its rounds."""
-        return 0.5 if self.quick else 3.0
+    def round_s(self) -> float:
+        """Seconds that each benchmark goes on with its rounds."""
+        return self.seconds if self.seconds is not None else 0.5 if self.quick else 3.0
 
     @property
     def patience_s(self) -> float:
         """A pass that is expected to take longer is not started."""
-        return 10.0 if self.quick else 60.0
+        return 3.0 if self.quick else 30.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ whole on a machine that does nothing else.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from benchmarks import peers
 from benchmarks.agreement import assert_agrees, passes
-from benchmarks.ledger import Ledger
+from benchmarks.ledger import Ledger, clocked
 from benchmarks.limits import flops_of, why_not_here
 from benchmarks.problems import PAPER_HEADS
 from evaluation.speed import Measurement
@@ -152,15 +151,6 @@ def test_peer(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, peer: str
             out = module(*inputs)
             return torch.autograd.grad(out, inputs, torch.ones_like(out))
 
-        measure(ledger, benchmark, row, run, first_pass(ledger, run))
+        measure(ledger, benchmark, row, run, clocked(ledger.synchronised(run))[1])
     except torch.OutOfMemoryError:
         skip(ledger, row, "out of memory")
-
-
-def first_pass(ledger: Ledger, run: Callable[[], Any]) -> float:
-    """Seconds of the first call, which may compile or fill caches."""
-    start = time.perf_counter()
-    run()
-    if ledger.device.type == "cuda":
-        torch.cuda.synchronize(ledger.device)
-    return time.perf_counter() - start

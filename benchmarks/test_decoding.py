@@ -5,7 +5,6 @@ Both orders use the same caches and must draw the same tokens. Weights are rando
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
 from benchmarks import peers
-from benchmarks.ledger import Ledger
+from benchmarks.ledger import Ledger, clocked
 from benchmarks.problems import MEDIUM, QUICK, SMALL, DecoderSizes
 from evaluation.speed import Measurement, Times
 from nuwa.attention import ATTENTION, AttentionSpec, Nearby3D
@@ -45,10 +44,7 @@ def sampler(
         condition = made.encoder.encode_text(ids, torch.ones_like(ids, dtype=torch.bool))
 
     def draw(one_by_one: bool) -> Tensor:
-        tokens = decode(made.decoder, [condition], Sampling(), [0], one_by_one=one_by_one)
-        if ledger.device.type == "cuda":
-            torch.cuda.synchronize(ledger.device)
-        return tokens
+        return ledger.synchronised(lambda: decode(made.decoder, [condition], Sampling(), [0], one_by_one=one_by_one))()
 
     return made.decoder, draw
 
@@ -86,8 +82,8 @@ def measure(ledger: Ledger, benchmark: BenchmarkFixture, spec: AttentionSpec, gr
         reason = f"left out of a quick run: more than {QUICK_CELLS} cells"
         ledger.rows += [replace(row, not_run=reason) for row in (diagonal, raster)]
         pytest.skip(reason)
-    first, first_s = _clocked(lambda: draw(False))
-    expected, raster_s = _clocked(lambda: draw(True))
+    first, first_s = clocked(lambda: draw(False))
+    expected, raster_s = clocked(lambda: draw(True))
     differ = float((first != expected).double().mean())
     # In half precision a near tie may turn with the order of summation; there the share stands in the record.
     assert differ == 0 or ledger.dtype != torch.float32, f"{differ:.1%} of the tokens differ from one-by-one decoding"
@@ -116,7 +112,7 @@ def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> Non
     if ledger.options.quick:
         reason = "left out of a quick run: it takes a minute"
     if reason is None:
-        _, seconds = _clocked(peers.generator(PEERS_GRID, SMALL, ledger.device))
+        _, seconds = clocked(ledger.synchronised(peers.generator(PEERS_GRID, SMALL, ledger.device)))
         times = Times(median=seconds, min=seconds, max=seconds, rounds=1, first=seconds)
         ledger.rows.append(replace(row, times=times, not_run=None))
     else:
@@ -124,9 +120,3 @@ def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> Non
     if ledger.options.quick:
         pytest.skip("left out of a quick run")
     measure(ledger, benchmark, Nearby3D(), PEERS_GRID, SMALL)
-
-
-def _clocked(run: Callable[[], Tensor]) -> tuple[Tensor, float]:
-    start = time.perf_counter()
-    result = run()
-    return result, time.perf_counter() - start

@@ -91,8 +91,8 @@ class Measurement:
 
     @property
     def label(self) -> str:
-        """Name and backend, as tables print them."""
-        return f"{self.name}, {self.backend}"
+        """Name and backend in one: ``"nearby3d by gather"``."""
+        return f"{self.name} by {self.backend}"
 
 
 @dataclass(frozen=True, kw_only=True)
