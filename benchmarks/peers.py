@@ -72,7 +72,10 @@ def why_not_sparse_3dna(
 
 
 def generator(grid: Grid, sizes: DecoderSizes, device: torch.device) -> Callable[[], Any]:
-    """``generate`` of nuwa-pytorch for one caption of 77 words, unguided, random weights, on a square grid."""
+    """``generate`` of nuwa-pytorch for one caption of 77 words, unguided, random weights, on a square grid.
+
+    Codes come out: the decoding of its VQ-GAN is taken out, which is no part of ours either.
+    """
     from nuwa_pytorch import NUWA, VQGanVAE
 
     layers = 3
@@ -93,6 +96,7 @@ def generator(grid: Grid, sizes: DecoderSizes, device: torch.device) -> Callable
         dec_dim_head=sizes.d // sizes.num_heads,
         sparse_3dna_kernel_size=WINDOW,
     ).to(device)
+    model.vae.decode = lambda codes: codes
     text = torch.arange(1, 78, device=device)[None]
 
     def generate() -> Any:

@@ -99,7 +99,7 @@ def test_orders(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: s
 
 
 def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> None:
-    """320 tokens of one sample, unguided, by both packages; theirs counts the decoding of its small VQ-GAN in."""
+    """320 tokens of one sample, unguided, by both packages."""
     row = replace(
         rows(ledger, Nearby3D(), PEERS_GRID, SMALL)[0],
         name=peers.NUWA_PYTORCH,
