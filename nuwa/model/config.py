@@ -74,8 +74,7 @@ class ModelConfig(ModelSizes):
         state["grid"] = list(self.grid.shape)
         for name in ("encoder_attention", "decoder_attention"):
             pattern: Pattern = state[name]
-            several = isinstance(pattern, tuple)
-            state[name] = [spec_to_dict(spec) for spec in pattern] if several else spec_to_dict(pattern)
+            state[name] = [*map(spec_to_dict, pattern)] if isinstance(pattern, tuple) else spec_to_dict(pattern)
         return state
 
     @classmethod

@@ -61,7 +61,7 @@ class Rows:
             if absent is not None:
                 scores = scores.masked_fill(absent, torch.finfo(scores.dtype).min)
             weights = scores.softmax(dim=1)
-            if valid is not None:  # absent is not None then
+            if valid is not None and absent is not None:  # padding may have left a cell with nothing to see
                 weights = weights.masked_fill(absent, 0.0)
             return (weights * values).sum(dim=1).permute(1, 2, 0, 3)
         visible = self.visible
