@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import alexnet
 
 from evaluation import weights
 from evaluation.features.published import PublishedJudge, exact_float32
@@ -18,7 +17,13 @@ from evaluation.protocols import LPIPSProtocol
 from nuwa.files import sha256
 from nuwa.tokenizers.perceptual import vgg16_from
 
-_ALEX_TAPS = (1, 4, 7, 9, 11)  # the rectifiers of AlexNet
+_ALEX_BLOCKS = (  # channels in and out, extent, stride, padding
+    (3, 64, 11, 4, 2),
+    (64, 192, 5, 1, 2),
+    (192, 384, 3, 1, 1),
+    (384, 256, 3, 1, 1),
+    (256, 256, 3, 1, 1),
+)
 
 
 class AlexNet(nn.Module):
@@ -29,7 +34,12 @@ class AlexNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = alexnet(weights=None).features[: _ALEX_TAPS[-1] + 1]
+        layers: list[nn.Module] = []
+        for block, (c_in, c_out, extent, stride, padding) in enumerate(_ALEX_BLOCKS):
+            if block in (1, 2):
+                layers.append(nn.MaxPool2d(3, 2))
+            layers += [nn.Conv2d(c_in, c_out, extent, stride, padding), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
         self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1), persistent=False)
 
@@ -37,9 +47,9 @@ class AlexNet(nn.Module):
         """Features of every block for pictures (b, 3, h, w) in [-1, 1]."""
         x = ((x + 1) / 2 - self.mean) / self.std
         features = []
-        for index, layer in enumerate(self.features):
+        for layer in self.features:
             x = layer(x)
-            if index in _ALEX_TAPS:
+            if isinstance(layer, nn.ReLU):
                 features.append(x)
         return features
 

@@ -173,10 +173,12 @@ def test_interrupted_and_resumed(whole, tmp_path):
 
 
 GLOO = """
-import sys, torch, torch.distributed as dist, warnings
+import runpy, sys, warnings
+import torch.distributed as dist
 warnings.simplefilter("ignore")
-from tests.evaluation.metrics.test_contract import N, METRICS, fed
 rank, meeting = int(sys.argv[1]), sys.argv[2]
+contract = runpy.run_path(sys.argv[3])
+N, METRICS, fed = contract["N"], contract["METRICS"], contract["fed"]
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
 for name in METRICS:
     metric = fed(name, [0, 30, 71] if rank == 0 else [71, N])
@@ -193,7 +195,8 @@ def test_two_real_processes(tmp_path):
     meeting = str(tmp_path / "meeting")
     root = Path(__file__).parents[3]
     workers = [
-        subprocess.Popen([*command, str(rank), meeting], stdout=subprocess.PIPE, text=True, cwd=root) for rank in (0, 1)
+        subprocess.Popen([*command, str(rank), meeting, __file__], stdout=subprocess.PIPE, text=True, cwd=root)
+        for rank in (0, 1)
     ]
     try:
         printed = [worker.communicate(timeout=240)[0].splitlines() for worker in workers]
