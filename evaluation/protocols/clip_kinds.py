@@ -63,7 +63,7 @@ class ClipDistanceProtocol(ClipProtocol):
     """Number of features ``d``."""
     ddof: Literal[0, 1] = 1
     arithmetic: Literal["float64", "float32"] = "float64"
-    """Of the covariances and their roots. float32 is 0.05% to 0.4% off, and part of the numbers published so."""
+    """Of the covariances and their roots. float32 is up to 1% off, and part of the numbers published so."""
     clips: int | None = None
     """How many clips of a side the published numbers are made of; the distance shrinks as they grow in number."""
     resampled: Literal["both", "generated"] = "both"

@@ -81,6 +81,7 @@ class TinyVideoNetwork(nn.Module):
         g = torch.Generator().manual_seed(0)
         self.conv = nn.Conv3d(3, width // 2, (3, 5, 5), bias=False)
         self.conv.weight.data = torch.randn(self.conv.weight.shape, generator=g) / 15
+        self.requires_grad_(False)
         self.head = torch.randn(width, classes, generator=g) / width**0.5
         self.seen = 0
 
