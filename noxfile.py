@@ -64,9 +64,9 @@ def out_of(run: nox.Session, default: str) -> str:
 
 @session("tests")
 def tests(run: nox.Session) -> None:
-    """Run the tests; ``-- --slow`` adds those that train or sample for longer."""
+    """Run the tests, a process for every core; ``-- --slow`` adds those that train or sample for longer."""
     install(run)
-    python(run, "-m", "pytest", *run.posargs)
+    python(run, "-m", "pytest", "--numprocesses", "auto", "--dist", "loadfile", *run.posargs)
 
 
 @session("lint")

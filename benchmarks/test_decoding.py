@@ -21,8 +21,7 @@ from nuwa.attention import ATTENTION, AttentionSpec, Nearby3D
 from nuwa.grid import Grid
 from nuwa.model.config import ModelSizes
 from nuwa.model.nuwa import Decoder, NuwaModel
-from nuwa.sampling import Sampling, decode
-from nuwa.sampling.decode import steps
+from nuwa.sampling import Sampling, decode, plan
 from nuwa.tokenizers.text import TEXT_GRID
 
 DIAGONAL, RASTER = "diagonal", "one by one"
@@ -76,8 +75,8 @@ def measure(ledger: Ledger, benchmark: BenchmarkFixture, spec: AttentionSpec, gr
     benchmark.group = f"decoding, {grid}, {sizes}"
     decoder, draw = sampler(spec, grid, sizes, ledger)
     diagonal, raster = rows(ledger, spec, grid, sizes)
-    diagonal = replace(diagonal, steps=len(steps(decoder)))
-    raster = replace(raster, steps=len(steps(decoder, one_by_one=True)))
+    diagonal = replace(diagonal, steps=len(plan(decoder).order))
+    raster = replace(raster, steps=len(plan(decoder, one_by_one=True).order))
     if ledger.options.quick and grid.size > QUICK_CELLS:
         reason = f"left out of a quick run: more than {QUICK_CELLS} cells"
         ledger.rows += [replace(row, not_run=reason) for row in (diagonal, raster)]

@@ -22,6 +22,7 @@ from evaluation.samples import save_pictures, save_sheet
 from nuwa import files
 from nuwa.data.folder import GeneratedFolder
 from nuwa.data.sprites import Scenes
+from nuwa.model.config import attention_name
 from nuwa.presets import PRESETS
 from nuwa.progress import progress
 from nuwa.sampling import Sampling
@@ -245,8 +246,8 @@ def _train_and_score(options: T2IOptions, table: _Table) -> ModelInfo:
     save_sheet(options.out / "samples", data.test.ids[:SHEET], captions[:SHEET], shown)
     return ModelInfo(
         preset=preset.name,
-        encoder_attention=preset.model.encoder_attention.name,
-        decoder_attention=preset.model.decoder_attention.name,
+        encoder_attention=attention_name(preset.model.encoder_attention),
+        decoder_attention=attention_name(preset.model.decoder_attention),
         params=system.model.num_parameters,
         checkpoint_sha256=files.sha256(options.out / "checkpoint" / MODEL_FILE),
     )

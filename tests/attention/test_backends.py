@@ -23,6 +23,7 @@ from nuwa.attention import (
 SPECS = [
     Full(),
     Axial3D(),
+    Axial3D(axes=("h",)),
     Block3D(block=(2, 3, 2)),
     Nearby3D(),
     Nearby3D(extent=(3, 5, 1)),

@@ -1,4 +1,4 @@
-"""What every registered metric keeps: batches, merging and processes do not change its number."""
+"""What every registered metric keeps: batches, merging, processes and interruptions do not change its number."""
 
 import itertools
 import subprocess
@@ -39,6 +39,30 @@ def scene_batch(part: slice) -> dict[str, object]:
     return {"judgement": seen, "expected": scenes[part]}
 
 
+def picture_batch(part: slice) -> dict[str, object]:
+    g = torch.Generator().manual_seed(3)
+    real = torch.randint(0, 256, (N, 2, 3, 16, 16), dtype=torch.uint8, generator=g)
+    noise = torch.randint(0, 40, real.shape, dtype=torch.uint8, generator=g)
+    return {"generated": (real // 2 + noise)[part], "real": real[part]}
+
+
+def map_batch(classes: int) -> Batch:
+    def batch(part: slice) -> dict[str, object]:
+        g = torch.Generator().manual_seed(4)
+        truth = torch.randint(0, classes, (N, 6, 5), generator=g)
+        wrong = torch.randint(0, classes, truth.shape, generator=g)
+        return {
+            "found": torch.where(torch.rand(truth.shape, generator=g) < 0.4, wrong, truth)[part],
+            "truth": truth[part],
+        }
+
+    return batch
+
+
+def mean_error(generated: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    return (generated.float() - real.float()).abs().flatten(1).mean(1)
+
+
 FEEDS: dict[str, list[Batch]] = {
     "fid": [
         lambda part: {"features": table(128)[part], "real": False},
@@ -47,11 +71,34 @@ FEEDS: dict[str, list[Batch]] = {
     "is": [lambda part: {"logits": table(48)[part]}],
     "clipsim": [lambda part: {"images": table(16)[part], "texts": table(16, seed=1)[part]}],
     "caption-accuracy": [scene_batch],
+    "fvd": [
+        lambda part: {"samples": table(400)[part], "real": False},
+        lambda part: {"samples": table(400, seed=1)[part] * 2, "real": True},
+    ],
+    "fid-vid": [
+        lambda part: {"samples": table(512)[part], "real": False},
+        lambda part: {"samples": table(512, seed=1)[part] * 2, "real": True},
+    ],
+    "fid-img": [
+        lambda part: {"samples": table(3, 128)[part], "real": False},
+        lambda part: {"samples": table(3, 128, seed=1)[part] * 2, "real": True},
+    ],
+    "acc": [
+        lambda part: {"samples": table(400)[part], "labels": (torch.arange(N) % 3 + table(400).argmax(1))[part] % 400}
+    ],
+    "ssim": [picture_batch],
+    "psnr": [picture_batch],
+    "lpips": [picture_batch],
+    "pa": [map_batch(7)],
+    "fwiou": [map_batch(7)],
+    "miou": [map_batch(7)],
+    "detected-pa": [map_batch(21)],
 }
+NEEDS: dict[str, dict[str, object]] = {"lpips": {"judge": mean_error}}
 
 
 def fed(name: str, edges: list[int], **settings: object) -> ProtocolMetric:
-    metric = METRICS[name](**settings)
+    metric = METRICS[name](**NEEDS.get(name, {}), **settings)
     for start, stop in itertools.pairwise(edges):
         for batch in FEEDS[name]:
             metric.update(**batch(slice(start, stop)))
@@ -112,21 +159,32 @@ def test_reset(whole):
     assert float(metric.compute()) == pytest.approx(number, rel=1e-9)
 
 
+def test_interrupted_and_resumed(whole, tmp_path):
+    name, number = whole
+    first = fed(name, [0, 60, 130])
+    first.persistent(True)
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = fed(name, [0])
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for batch in FEEDS[name]:
+        second.update(**batch(slice(130, N)))
+    assert float(second.compute()) == pytest.approx(number, rel=1e-9)
+    assert second.estimates()[0].n == N
+
+
 GLOO = """
-import sys, torch, torch.distributed as dist
-from evaluation.metrics import FID
+import runpy, sys, warnings
+import torch.distributed as dist
+warnings.simplefilter("ignore")
 rank, meeting = int(sys.argv[1]), sys.argv[2]
+contract = runpy.run_path(sys.argv[3])
+N, METRICS, fed = contract["N"], contract["METRICS"], contract["fed"]
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-features = 2 * torch.randn(400, 128, generator=torch.Generator().manual_seed(0))
-mine = slice(0, 150) if rank == 0 else slice(150, 400)
-metric = FID()
-metric.update(features[mine], real=False)
-metric.update(features[mine] ** 2, real=True)
-number, estimate = float(metric.compute()), metric.estimates()[0]
-alone = FID(sync_on_compute=False)
-alone.update(features, real=False)
-alone.update(features**2, real=True)
-print(number / float(alone.compute()) - 1, estimate.value / number - 1, estimate.n)
+for name in METRICS:
+    metric = fed(name, [0, 30, 71] if rank == 0 else [71, N])
+    number, estimate = float(metric.compute()), metric.estimates()[0]
+    alone = float(fed(name, [0, N], sync_on_compute=False).compute())
+    print(name, number / alone - 1, estimate.value / number - 1, estimate.n)
 dist.destroy_process_group()
 """
 
@@ -137,15 +195,17 @@ def test_two_real_processes(tmp_path):
     meeting = str(tmp_path / "meeting")
     root = Path(__file__).parents[3]
     workers = [
-        subprocess.Popen([*command, str(rank), meeting], stdout=subprocess.PIPE, text=True, cwd=root) for rank in (0, 1)
+        subprocess.Popen([*command, str(rank), meeting, __file__], stdout=subprocess.PIPE, text=True, cwd=root)
+        for rank in (0, 1)
     ]
     try:
-        printed = [worker.communicate(timeout=240)[0] for worker in workers]
+        printed = [worker.communicate(timeout=240)[0].splitlines() for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
     assert [worker.returncode for worker in workers] == [0, 0]
-    for merged, estimated, n in (line.split() for line in printed):
+    assert [line.split()[0] for line in printed[0]] == METRICS.names()
+    for merged, estimated, n in (line.split()[1:] for lines in printed for line in lines):
         assert abs(float(merged)) < 1e-9
         assert abs(float(estimated)) < 1e-9
-        assert int(n) == 400
+        assert int(n) == N
