@@ -1,6 +1,6 @@
-"""Sampling by variant and grid: the diagonal schedule against one cell at a time, and against nuwa-pytorch's ``generate``.
+"""Sampling by grid and by variant or mixture of variants: the diagonal schedule against one cell at a time.
 
-Both orders use the same caches and must draw the same tokens. Weights are random: they do not change the time.
+Both orders use the same caches and must draw the same tokens; nuwa-pytorch's ``generate`` runs beside them. Weights are random: they do not change the time.
 """
 
 from __future__ import annotations
@@ -17,25 +17,31 @@ from benchmarks import peers
 from benchmarks.ledger import Ledger, clocked
 from benchmarks.problems import MEDIUM, QUICK, SMALL, DecoderSizes
 from evaluation.speed import Measurement, Times
-from nuwa.attention import ATTENTION, AttentionSpec, Nearby3D
+from nuwa.attention import ATTENTION, Axial3D, Block3D, Nearby3D, Pattern, axial_in_turn
 from nuwa.grid import Grid
 from nuwa.model.config import ModelSizes
 from nuwa.model.nuwa import Decoder, NuwaModel
 from nuwa.sampling import Sampling, decode, plan
 from nuwa.tokenizers.text import TEXT_GRID
 
+PATTERNS: dict[str, Pattern] = {
+    **{name: ATTENTION[name]() for name in ATTENTION},
+    "axial3d, one axis a layer": axial_in_turn(),
+    "nearby3d + axial3d": (Nearby3D(), Axial3D()),
+    "nearby3d + block3d": (Nearby3D(), Block3D()),
+}
 DIAGONAL, RASTER = "diagonal", "one by one"
 QUICK_CELLS = 500
 PEERS_GRID = Grid(5, 8, 8)
 
 
 def sampler(
-    spec: AttentionSpec, grid: Grid, sizes: DecoderSizes, ledger: Ledger
+    pattern: Pattern, grid: Grid, sizes: DecoderSizes, ledger: Ledger
 ) -> tuple[Decoder, Callable[[bool], Tensor]]:
     """A decoder with random weights, and the drawing of one sample for a caption of 77 words, one by one or not."""
     torch.manual_seed(0)
     model = ModelSizes(
-        d=sizes.d, num_heads=sizes.num_heads, encoder_layers=1, decoder_layers=sizes.layers, decoder_attention=spec
+        d=sizes.d, num_heads=sizes.num_heads, encoder_layers=1, decoder_layers=sizes.layers, decoder_attention=pattern
     )
     made = NuwaModel(model.on(grid, num_codes=sizes.num_codes, vocab_size=1000)).to(ledger.device, ledger.dtype).eval()
     ids = torch.arange(1, TEXT_GRID.size + 1, device=ledger.device)[None]
@@ -48,11 +54,11 @@ def sampler(
     return made.decoder, draw
 
 
-def rows(ledger: Ledger, spec: AttentionSpec, grid: Grid, sizes: DecoderSizes) -> tuple[Measurement, Measurement]:
+def rows(ledger: Ledger, name: str, grid: Grid, sizes: DecoderSizes) -> tuple[Measurement, Measurement]:
     """The rows of both orders without their times and steps."""
     row = Measurement(
         group="decoding",
-        name=spec.name,
+        name=name,
         peer=False,
         backend=DIAGONAL,
         direction="sampling",
@@ -70,11 +76,11 @@ def rows(ledger: Ledger, spec: AttentionSpec, grid: Grid, sizes: DecoderSizes) -
     return row, replace(row, backend=RASTER)
 
 
-def measure(ledger: Ledger, benchmark: BenchmarkFixture, spec: AttentionSpec, grid: Grid, sizes: DecoderSizes) -> None:
+def measure(ledger: Ledger, benchmark: BenchmarkFixture, name: str, grid: Grid, sizes: DecoderSizes) -> None:
     """Draw one by one, once; draw along diagonals and compare the tokens; then time the latter."""
     benchmark.group = f"decoding, {grid}, {sizes}"
-    decoder, draw = sampler(spec, grid, sizes, ledger)
-    diagonal, raster = rows(ledger, spec, grid, sizes)
+    decoder, draw = sampler(PATTERNS[name], grid, sizes, ledger)
+    diagonal, raster = rows(ledger, name, grid, sizes)
     diagonal = replace(diagonal, steps=len(plan(decoder).order))
     raster = replace(raster, steps=len(plan(decoder, one_by_one=True).order))
     if ledger.options.quick and grid.size > QUICK_CELLS:
@@ -92,15 +98,15 @@ def measure(ledger: Ledger, benchmark: BenchmarkFixture, spec: AttentionSpec, gr
     ledger.rows.append(replace(raster, times=once, agreement=0.0, not_run=None))
 
 
-@pytest.mark.parametrize("name", ATTENTION)
+@pytest.mark.parametrize("name", PATTERNS)
 def test_orders(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: str) -> None:
-    measure(ledger, benchmark, ATTENTION[name](), grid, QUICK if ledger.options.quick else MEDIUM)
+    measure(ledger, benchmark, name, grid, QUICK if ledger.options.quick else MEDIUM)
 
 
 def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> None:
     """320 tokens of one sample, unguided, by both packages."""
     row = replace(
-        rows(ledger, Nearby3D(), PEERS_GRID, SMALL)[0],
+        rows(ledger, Nearby3D.name, PEERS_GRID, SMALL)[0],
         name=peers.NUWA_PYTORCH,
         peer=True,
         backend="generate",
@@ -118,4 +124,4 @@ def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> Non
         ledger.rows.append(replace(row, not_run=reason))
     if ledger.options.quick:
         pytest.skip("left out of a quick run")
-    measure(ledger, benchmark, Nearby3D(), PEERS_GRID, SMALL)
+    measure(ledger, benchmark, Nearby3D.name, PEERS_GRID, SMALL)
