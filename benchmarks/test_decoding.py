@@ -1,6 +1,7 @@
 """Sampling by grid and by variant or mixture of variants: the diagonal schedule against one cell at a time.
 
-Both orders use the same caches and must draw the same tokens; nuwa-pytorch's ``generate`` runs beside them. Weights are random: they do not change the time.
+Both orders use the same caches and must draw the same tokens; nuwa-pytorch's ``generate`` runs beside them. Weights are
+random, which does not change the time.
 """
 
 from __future__ import annotations
