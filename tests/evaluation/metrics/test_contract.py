@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from evaluation.metrics import METRICS, ProtocolMetric
 from nuwa.data.sprites.scenes import draw
@@ -39,13 +40,41 @@ def scene_batch(part: slice) -> dict[str, object]:
     return {"judgement": seen, "expected": scenes[part]}
 
 
+def two_sets(width: int) -> list[Batch]:
+    return [
+        lambda part: {"images": table(width)[part], "real": False},
+        lambda part: {"images": 1.3 * table(width, seed=1)[part] - 0.3, "real": True},
+    ]
+
+
+def overlapping() -> list[Batch]:
+    """Two sets of which some, and not all, lie in the manifold of the other."""
+    return [
+        lambda part: {"images": F.pad(table(3), (0, 125))[part], "real": False},
+        lambda part: {"images": F.pad(table(3, seed=1) + 1, (0, 125))[part], "real": True},
+    ]
+
+
+def captions(part: slice) -> dict[str, object]:
+    said = table(16, seed=1)
+    return {"images": (table(16) + said)[part], "texts": said[part]}
+
+
 FEEDS: dict[str, list[Batch]] = {
-    "fid": [
-        lambda part: {"features": table(128)[part], "real": False},
-        lambda part: {"features": table(128, seed=1)[part] * 2, "real": True},
+    "fid": two_sets(128),
+    "clip-fid": two_sets(512),
+    "fd-dinov2": two_sets(1024),
+    "kid": two_sets(128),
+    "prdc": overlapping(),
+    "fd-infinity": two_sets(128),
+    "cmmd": two_sets(768),
+    "is": [lambda part: {"images": table(48)[part]}],
+    "clipsim": [captions],
+    "clipscore": [captions],
+    "rm": [
+        lambda part: captions(part) | {"real": False},
+        lambda part: {**captions(part), "texts": table(16, seed=2)[part], "real": True},
     ],
-    "is": [lambda part: {"logits": table(48)[part]}],
-    "clipsim": [lambda part: {"images": table(16)[part], "texts": table(16, seed=1)[part]}],
     "caption-accuracy": [scene_batch],
 }
 
