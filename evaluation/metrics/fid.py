@@ -98,6 +98,9 @@ class FID(PictureMetric[FIDProtocol]):
         """FID, () float64."""
         if self.protocol.drop_last_of is not None:
             return torch.tensor(self._estimates()[0].value, dtype=torch.float64)
+        return self._of_moments()
+
+    def _of_moments(self) -> Tensor:
         sides = []
         for what, packed in (("generated pictures", self.generated_moments), ("real pictures", self.real_moments)):
             moments = Moments.unpack(packed)
@@ -116,7 +119,7 @@ class FID(PictureMetric[FIDProtocol]):
         generated, real = gather(self.generated_features), gather(self.real_features)
         if self.protocol.drop_last_of is not None:
             return [fid(generated, real, self.protocol, self.radius)]
-        value = float(self.compute())
+        value = float(self._of_moments())
         if self._most is not None:
             generated, real = keep(generated, self._most), keep(real, self._most)
         n, m = (int(Moments.unpack(packed).number) for packed in (self.generated_moments, self.real_moments))

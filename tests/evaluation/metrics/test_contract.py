@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -120,6 +121,51 @@ def test_two_processes(whole):
     assert float(metric.compute()) == pytest.approx(number, rel=1e-9)
 
 
+@pytest.mark.parametrize("first", [0, 1], ids=["the first", "the second"])
+def test_a_process_without_samples(whole, first):
+    name, number = whole
+    parts = [None, fed(name, [0, N])]
+    mine, other = parts[first], parts[1 - first]
+
+    def sent(metric: ProtocolMetric) -> list[torch.Tensor]:
+        caught: list[torch.Tensor] = []
+        metric.sync(lambda state, group=None: caught.append(state) or [state], distributed_available=lambda: True)
+        metric.unsync()
+        return caught
+
+    theirs = iter(sent(METRICS[name]() if other is None else other))
+
+    def exchange(state: torch.Tensor, group: object = None) -> list[torch.Tensor]:
+        theirs_now = next(theirs)
+        assert state.dim() == theirs_now.dim()  # what torch.distributed asks for
+        assert state.dtype == theirs_now.dtype
+        return [state, theirs_now] if first == 1 else [theirs_now, state]
+
+    settings = {"dist_sync_fn": exchange, "distributed_available_fn": lambda: True}
+    metric = METRICS[name](**settings) if mine is None else fed(name, [0, N], **settings)
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-9)
+
+
+def test_interrupted_and_resumed(whole, tmp_path):
+    name, number = whole
+    torch.save(fed(name, [0, 30, 90]).state_dict(), tmp_path / "state.pt")
+    metric = METRICS[name]()
+    metric.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for batch in FEEDS[name]:
+        metric.update(**batch(slice(90, N)))
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-12)
+    assert metric.estimates()[0].value == pytest.approx(number, rel=1e-9)
+
+
+def test_resumed_when_all_was_done(whole):
+    name, number = whole
+    metric = METRICS[name]()
+    metric.load_state_dict(fed(name, [0, N]).state_dict())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The ``compute`` method")
+        assert float(metric.compute()) == pytest.approx(number, rel=1e-12)
+
+
 def test_estimate_goes_with_the_number(whole):
     name, number = whole
     estimate = fed(name, [0, 100, N]).estimates()[0]
@@ -142,20 +188,21 @@ def test_reset(whole):
 
 
 GLOO = """
-import sys, torch, torch.distributed as dist
-from evaluation.metrics import FID
-rank, meeting = int(sys.argv[1]), sys.argv[2]
+import importlib.util, sys, warnings, torch.distributed as dist
+warnings.simplefilter("ignore")
+rank, meeting, contract = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+spec = importlib.util.spec_from_file_location("contract", contract)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-features = 2 * torch.randn(400, 128, generator=torch.Generator().manual_seed(0))
-mine = slice(0, 150) if rank == 0 else slice(150, 400)
-metric = FID()
-metric.update(features[mine], real=False)
-metric.update(features[mine] ** 2, real=True)
-number, estimate = float(metric.compute()), metric.estimates()[0]
-alone = FID(sync_on_compute=False)
-alone.update(features, real=False)
-alone.update(features**2, real=True)
-print(number / float(alone.compute()) - 1, estimate.value / number - 1, estimate.n)
+for name in module.METRICS:
+    alone = module.fed(name, [0, module.N], sync_on_compute=False)
+    number = float(alone.compute())
+    for split in (0, 37, 150):  # the first process has none, few, most
+        mine = [0, split] if rank == 0 else [split, 170, module.N]
+        metric = module.fed(name, mine) if mine[1] else module.METRICS[name]()
+        estimate = metric.estimates()[0]
+        print(name, split, float(metric.compute()) / number - 1, estimate.value / number - 1, estimate.n)
 dist.destroy_process_group()
 """
 
@@ -166,7 +213,8 @@ def test_two_real_processes(tmp_path):
     meeting = str(tmp_path / "meeting")
     root = Path(__file__).parents[3]
     workers = [
-        subprocess.Popen([*command, str(rank), meeting], stdout=subprocess.PIPE, text=True, cwd=root) for rank in (0, 1)
+        subprocess.Popen([*command, str(rank), meeting, __file__], stdout=subprocess.PIPE, text=True, cwd=root)
+        for rank in (0, 1)
     ]
     try:
         printed = [worker.communicate(timeout=240)[0] for worker in workers]
@@ -174,7 +222,8 @@ def test_two_real_processes(tmp_path):
         for worker in workers:
             worker.kill()
     assert [worker.returncode for worker in workers] == [0, 0]
-    for merged, estimated, n in (line.split() for line in printed):
-        assert abs(float(merged)) < 1e-9
-        assert abs(float(estimated)) < 1e-9
-        assert int(n) == 400
+    assert len(printed[0].splitlines()) == len(printed[1].splitlines()) == 3 * len(METRICS)
+    for name, split, merged, estimated, n in (line.split() for out in printed for line in out.splitlines()):
+        assert abs(float(merged)) < 1e-9, (name, split)
+        assert abs(float(estimated)) < 1e-9, (name, split)
+        assert int(n) == N

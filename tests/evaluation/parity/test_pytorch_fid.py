@@ -35,9 +35,13 @@ def test_features_and_their_distance(ours, theirs):
     mine = ours(protocols.FID)
     for features, expected in zip(mine.features, theirs, strict=True):
         np.testing.assert_allclose(features, expected, rtol=0, atol=1e-4)
-    statistics = [f(side[:, :SLICE]) for side in theirs for f in (lambda x: x.mean(0), lambda x: np.cov(x, rowvar=False))]
+    statistics = [
+        f(side[:, :SLICE]) for side in theirs for f in (lambda x: x.mean(0), lambda x: np.cov(x, rowvar=False))
+    ]
     expected = calculate_frechet_distance(*statistics)
-    assert float(distance_of_features(*(side[:, :SLICE] for side in mine.features))) == pytest.approx(expected, rel=1e-5)
+    assert float(distance_of_features(*(side[:, :SLICE] for side in mine.features))) == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 @pytest.mark.slow

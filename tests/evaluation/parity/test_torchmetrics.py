@@ -81,7 +81,9 @@ def test_without_antialias_it_is_ttur(ours, fid_inception, sets):
 def test_antialias_is_another_number(ours):
     """The tools' own tests feed 299 px, where it is not."""
     mine, other = ours(torchmetrics_aa.FID, replicates=2), ours(ttur.FID, replicates=2)
-    assert fid(*mine.features, mine.protocol).value != pytest.approx(fid(*other.features, other.protocol).value, rel=1e-3)
+    assert fid(*mine.features, mine.protocol).value != pytest.approx(
+        fid(*other.features, other.protocol).value, rel=1e-3
+    )
 
 
 def test_floats_are_cut_to_bytes():
