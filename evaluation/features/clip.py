@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from evaluation import weights
 from evaluation.captions import check_captions, tokenize
+from evaluation.features.exact import exact
 from evaluation.features.prepare import prepare
 from evaluation.judges.clip import clip_model, encode_text
 from evaluation.judges.frozen import Judge
@@ -40,21 +41,16 @@ class OpenAIClip(Judge):
             raise ValueError(f"{protocol.id}: expected a network for {protocol.size_px} px, got one for {size_px} px")
         self.protocol = protocol
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> CLIPJudgement:
         """Judge pictures (b, 3, h, w) uint8 in 0…255 of any size. ValueError for another dtype or layout."""
         pictures = prepare(images, self.protocol)
-        with (
-            torch.autocast(pictures.device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
+        with exact(pictures.device):
             return CLIPJudgement(self.network.encode_image(pictures))
 
     def encode_images(self, images: Tensor) -> Tensor:
         """Unit vectors (b, e) float32 of pictures (b, 3, h, w) uint8 in 0…255 of any size."""
         return F.normalize(self(images).features, dim=-1)
 
-    @torch.no_grad()
     def encode_texts(self, captions: Sequence[str]) -> Tensor:
         """Unit vectors (b, e) float32 of captions; of one with more than 77 tokens the first are read.
 
@@ -62,7 +58,7 @@ class OpenAIClip(Judge):
         """
         check_captions(captions, len(captions))
         ids = tokenize(captions).ids.to(self.network.positional_embedding.device)
-        with torch.autocast(ids.device.type, enabled=False):
+        with exact(ids.device):
             return F.normalize(encode_text(self.network, ids), dim=-1)
 
 

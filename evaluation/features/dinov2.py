@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import VisionTransformer
 
 from evaluation import weights
+from evaluation.features.exact import exact
 from evaluation.features.prepare import prepare
 from evaluation.judges.frozen import Judge
 from evaluation.protocols import PictureProtocol
@@ -40,14 +41,10 @@ class DINOv2(Judge):
         super().__init__(network, name=protocol.network, sha256=sha256)
         self.protocol = protocol
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> DINOv2Judgement:
         """Judge pictures (b, 3, h, w) uint8 in 0…255 of any size. ValueError for another dtype or layout."""
         pictures = prepare(images, self.protocol)
-        with (
-            torch.autocast(pictures.device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
+        with exact(pictures.device):
             return DINOv2Judgement(self.network(pictures))
 
 

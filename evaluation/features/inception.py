@@ -17,6 +17,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchvision.models import inception_v3
 
 from evaluation import weights
+from evaluation.features.exact import exact
 from evaluation.features.prepare import prepare
 from evaluation.protocols import PictureProtocol
 from nuwa.files import sha256
@@ -61,7 +62,6 @@ class InceptionJudge(nn.Module):
         """Stay in evaluation mode: a judge does not learn, even inside a model that does."""
         return super().train(False)
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> InceptionJudgement:
         """Judge pictures (b, 3, h, w) uint8 in 0…255 of any size. ValueError for another dtype or layout."""
         x = prepare(images, self.protocol)
@@ -70,10 +70,7 @@ class InceptionJudge(nn.Module):
             raise ValueError(
                 f"{self.protocol.id}: expected pictures of at least {SMALLEST_PX} px, got {got}; resize them"
             )
-        with (
-            torch.autocast(x.device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
+        with exact(x.device):
             for name in _LAYERS[self.protocol.network].split():
                 x = self.network.get_submodule(name)(x)
             features = x.flatten(1)

@@ -53,7 +53,20 @@ def test_imagenet_is_torchvision(folder):
         logits = network(resize(pictures(), 299, protocol.resize) / 255)
     ours = judge(protocol, folder)(pictures())
     torch.testing.assert_close(ours.features, pooled[0], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(ours.class_logits, logits - network.fc.bias, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.class_logits, logits - network.fc.bias, rtol=1e-4, atol=1e-3)
+
+
+def test_cogview_reads_logits_with_their_bias_and_does_not_resize(folder, make_pictures):
+    """eval_utils/inception_score.py: pictures in [-1, 1] into torchvision's network as they are."""
+    network = inception_v3(weights=None, aux_logits=True, init_weights=False, transform_input=False).eval()
+    network.load_state_dict(torch.load(folder / weights.WEIGHTS["inception-imagenet"].file, weights_only=True))
+    images = make_pictures(2, 100, 120)
+    with torch.no_grad():
+        expected = network(2 * (images / 255) - 1)
+    ours = judge(PROTOCOLS["is@cogview-1"], folder)
+    torch.testing.assert_close(ours(images).class_logits, expected, rtol=1e-4, atol=1e-3)
+    with pytest.raises(ValueError, match="is@cogview-1: expected pictures of at least 75 px, got 64×80"):
+        ours(make_pictures(2, 64, 80))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
