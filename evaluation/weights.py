@@ -60,6 +60,54 @@ WEIGHTS.add(
         used_for="FID of the COCO papers (DM-GAN, DF-GAN, CogView)",
     ),
 )
+for _name, _file, _digest, _use in (
+    (
+        "clip-vit-b-32",
+        "ViT-B-32.pt",
+        "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+        "CLIPSIM, RM, CLIPScore, CLIP-FID",
+    ),
+    (
+        "clip-vit-b-16",
+        "ViT-B-16.pt",
+        "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
+        "CLIPSIM",
+    ),
+    (
+        "clip-vit-l-14",
+        "ViT-L-14.pt",
+        "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+        "CLIPSIM",
+    ),
+    (
+        "clip-vit-l-14-336",
+        "ViT-L-14-336px.pt",
+        "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+        "CMMD",
+    ),
+):
+    WEIGHTS.add(
+        _name,
+        WeightFile(
+            file=_file,
+            size_bytes=None,
+            sha256=_digest,
+            licence="MIT",
+            source=f"https://openaipublic.azureedge.net/clip/models/{_digest}/{_file}",
+            used_for=_use,
+        ),
+    )
+WEIGHTS.add(
+    "dinov2-vitl14",
+    WeightFile(
+        file="dinov2_vitl14_pretrain.pth",
+        size_bytes=1_217_586_395,
+        sha256="d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+        licence="Apache-2.0",
+        source="https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+        used_for="FD-DINOv2, and precision, recall, density and coverage of dgm-eval",
+    ),
+)
 WEIGHTS.add(
     "i3d-torchscript",
     WeightFile(
@@ -124,7 +172,7 @@ for _name, _file, _sha256, _size in (
     )
 
 
-def find(name: str, folder: str | Path) -> Path:
+def find(name: str, folder: str | Path | None) -> Path:
     """Path of a verified weight file in ``folder``. MissingWeightsError where it is not there.
 
     ValueError where the file is not the one published; it is left where it is.
@@ -132,10 +180,15 @@ def find(name: str, folder: str | Path) -> Path:
     return find_all([name], folder)[name]
 
 
-def find_all(names: Iterable[str], folder: str | Path) -> dict[str, Path]:
-    """Verified paths of several weight files; what is missing is said in one message."""
-    folder = Path(folder)
+def find_all(names: Iterable[str], folder: str | Path | None) -> dict[str, Path]:
+    """Verified paths of several weight files; what is missing, or the folder where it is None, is said in one message."""
     known = {name: WEIGHTS[name] for name in names}
+    if folder is None:
+        lines = "\n".join(f"  {_describe(name, weights)}" for name, weights in known.items())
+        raise MissingWeightsError(
+            f"expected a folder with these files, got none; put them in one and name it:\n{lines}"
+        )
+    folder = Path(folder)
     missing = {name: weights for name, weights in known.items() if not (folder / weights.file).is_file()}
     if missing:
         lines = "\n".join(f"  {_describe(name, weights)}" for name, weights in missing.items())
