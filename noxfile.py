@@ -33,7 +33,7 @@ def install(run: nox.Session) -> None:
     if not PYTHON.exists():
         run.run(sys.executable, "-m", "venv", ".venv", external=True)
     groups = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
-    what = ("--constraint", "constraints.txt", "--editable", ".[evaluation,reports]", *groups)
+    what = ("--constraint", "constraints.txt", "--editable", ".[evaluation,video,reports]", *groups)
     run.run(str(PYTHON), "-m", "pip", "install", *what, external=True)
     stamp.write_text(wanted)
 
