@@ -17,6 +17,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchvision.models import inception_v3
 
 from evaluation import weights
+from evaluation.features.folding import fold
 from evaluation.metrics.resize import resize
 from evaluation.protocols import FIDProtocol
 from nuwa.files import sha256
@@ -67,6 +68,8 @@ class InceptionJudge(nn.Module):
             torch.autocast(x.device.type, enabled=False),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
         ):
+            if x.device.type == "cpu":  # cuDNN prefers float32 channels first
+                x = x.contiguous(memory_format=torch.channels_last)
             for name in _LAYERS[self.protocol.network].split():
                 x = self.network.get_submodule(name)(x)
             features = x.flatten(1)
@@ -91,12 +94,14 @@ def build(network: str, path: str | Path) -> nn.Module:
     if network == IMAGENET_INCEPTION:
         module = inception_v3(weights=None, aux_logits=True, init_weights=False, transform_input=False)
         module.load_state_dict(state)
-        return module
+        return fold(module)
     # torch-fidelity loads a path as a full pickle; what it gets here are the tensors read above
     stream = io.BytesIO()
     torch.save(state, stream)
     stream.seek(0)
-    return FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)
+    return fold(
+        FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)
+    )
 
 
 def normalise(pictures: Tensor, protocol: FIDProtocol) -> Tensor:
