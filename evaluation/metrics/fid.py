@@ -29,7 +29,7 @@ def fid(generated: Tensor, real: Tensor, protocol: FIDProtocol, radius: int = 0)
     for side, what in ((generated, "generated pictures"), (real, "real pictures")):
         check_set(len(side), what)
         check_rows(side, protocol.width, "features")
-        _warn_if_small(len(side), protocol, what)
+        warn_if_small(len(side), protocol, what)
     value = float(distance_of_features(generated, real, protocol.ddof))
     replicates = bootstrap_frechet(
         generated,
@@ -93,7 +93,7 @@ class FID(ProtocolMetric[FIDProtocol]):
         for what, packed in (("generated pictures", self.generated_moments), ("real pictures", self.real_moments)):
             moments = Moments.unpack(packed)
             check_set(int(moments.number), what)
-            _warn_if_small(int(moments.number), self.protocol, what)
+            warn_if_small(int(moments.number), self.protocol, what)
             sides.append(moments)
         generated, real = sides
         ddof = self.protocol.ddof
@@ -105,7 +105,8 @@ class FID(ProtocolMetric[FIDProtocol]):
         return [fid(gather(self.generated_features), gather(self.real_features), self.protocol, self.radius)]
 
 
-def _warn_if_small(number: int, protocol: FIDProtocol, what: str) -> None:
+def warn_if_small(number: int, protocol: FIDProtocol, what: str) -> None:
+    """SmallSampleWarning where ``number`` is below the number of features."""
     if number < protocol.width:
         warnings.warn(
             f"{protocol.id}: {number} {what} for {protocol.width} features; the covariance has no full rank and the "

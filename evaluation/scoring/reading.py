@@ -71,15 +71,18 @@ class Readings:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, view: View) -> Tensor:
-        """What a view sees of all samples, (n, …), read from the disk."""
-        parts = []
+    def parts(self, view: View) -> Iterator[Tensor]:
+        """What a view sees, (b, …) a shard, read from the disk one after another."""
         for key in self.keys[view]:
             entry = self.cache.get(key)
             if entry is None:
                 raise ValueError(f"{self.cache.path(key)}: an entry of the cache vanished meanwhile; run again")
             if len(entry.values):
-                parts.append(entry.values)
+                yield entry.values
+
+    def __getitem__(self, view: View) -> Tensor:
+        """What a view sees of all samples, (n, …)."""
+        parts = list(self.parts(view))
         return torch.cat(parts) if parts else torch.zeros(0)
 
 
@@ -100,13 +103,19 @@ class _Shard:
     count: int = 0
 
 
-def read(source: Source, judges: Judges, cache: Cache, *, shard: int = SHARD) -> Readings:
-    """Look at every sample of ``source`` through all views of ``judges``, or find in ``cache`` what was seen before.
+def read(
+    source: Source, judges: Judges, cache: Cache, *, views: Sequence[View] | None = None, shard: int = SHARD
+) -> Readings:
+    """Look at every sample of ``source`` through ``views``, or find in ``cache`` what was seen before.
+
+    All views of ``judges`` where none are given.
 
     ValueError where pictures of several sizes meet a protocol that takes them as they are.
     """
     if shard < 1:
         raise ValueError(f"shard: expected at least one sample between two saves, got {shard}")
+    views = tuple(dict.fromkeys(judges.views if views is None else views))
+    assert views, "whoever reads wants to see something"
     began = time.perf_counter()
     shards: list[_Shard] = []
     todo: list[_Shard] = []
@@ -125,14 +134,14 @@ def read(source: Source, judges: Judges, cache: Cache, *, shard: int = SHARD) ->
     unit = "clips" if source.kind == "clips" else "videos" if source.form == "videos" else "pictures"
     with (
         progress(None, f"judge {source.name}", total=count, unit=unit) as bar,
-        closing(background(_plans(source, judges, cache, shard), _PLANNED)) as plans,
+        closing(background(_plans(source, judges, views, cache, shard), _PLANNED)) as plans,
         closing(source.decoded(missing(plans))) as decoded,
     ):
         stream = Waiting(decoded)
         for _, loaded in stream:
             current = todo[0]
             _add(current, loaded)
-            _check_sizes(source, judges, current.held)
+            _check_sizes(source, views, current.held)
             complete = current.loaded == len(current.units)
             _look(current, judges, source.batch_size, everything=complete)
             bar.update(1)
@@ -144,16 +153,16 @@ def read(source: Source, judges: Judges, cache: Cache, *, shard: int = SHARD) ->
         seconds=time.perf_counter() - began,
         waited_s=stream.seconds,
     )
-    return _readings(source, judges, cache, shards, pace)
+    return _readings(source, views, cache, shards, pace)
 
 
-def _plans(source: Source, judges: Judges, cache: Cache, size: int) -> Iterator[_Shard]:
+def _plans(source: Source, judges: Judges, views: Sequence[View], cache: Cache, size: int) -> Iterator[_Shard]:
     """The shards of a source, each with what the cache has of it."""
     for units in _split(source.units, size):
         workers = source.workers if source.threads else 1
         digests = list(ahead(digest, units, workers, 4 * workers))
         content = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-        keys = {view: judges.key(view, content) for view in judges.views}
+        keys = {view: judges.key(view, content) for view in views}
         entries = {view: cache.get(key) for view, key in keys.items()}
         missing = [view for view, entry in entries.items() if entry is None]
         known = next((dict(entry.about) for entry in entries.values() if entry is not None), None)
@@ -216,7 +225,7 @@ def _about(shard: _Shard) -> dict[str, Any]:
     return shard.about
 
 
-def _readings(source: Source, judges: Judges, cache: Cache, shards: list[_Shard], pace: Pace) -> Readings:
+def _readings(source: Source, views: Sequence[View], cache: Cache, shards: list[_Shard], pace: Pace) -> Readings:
     ids: list[str] = []
     shapes: dict[tuple[int, ...], None] = {}
     skipped = list(source.skipped)
@@ -226,7 +235,7 @@ def _readings(source: Source, judges: Judges, cache: Cache, shards: list[_Shard]
             ids += [f"{unit.id}{name}" for name in names]
             skipped += [Skipped(unit.id, reason) for reason in lost]
         shapes |= dict.fromkeys(tuple(shape) for shape in about["shapes"])
-    _check_sizes(source, judges, shapes)
+    _check_sizes(source, views, shapes)
     return Readings(
         name=source.name,
         ids=tuple(ids),
@@ -237,13 +246,13 @@ def _readings(source: Source, judges: Judges, cache: Cache, shards: list[_Shard]
         ),
         pace=pace,
         cache=cache,
-        keys={view: tuple(shard.keys[view] for shard in shards) for view in judges.views},
+        keys={view: tuple(shard.keys[view] for shard in shards) for view in views},
     )
 
 
-def _check_sizes(source: Source, judges: Judges, shapes: Iterable[tuple[int, ...]]) -> None:
+def _check_sizes(source: Source, views: Sequence[View], shapes: Iterable[tuple[int, ...]]) -> None:
     sizes = list(dict.fromkeys(shape[-2:] for shape in shapes))
-    strict = next((view.protocol.id for view in judges.views if view.one_size), None)
+    strict = next((view.protocol.id for view in views if view.one_size), None)
     if strict is not None and len(sizes) > 1:
         first, second = (f"{width}×{height}" for height, width in sizes[:2])
         raise ValueError(

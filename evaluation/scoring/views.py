@@ -24,6 +24,7 @@ from evaluation.judges import image as sprites_image
 from evaluation.metrics.blur import blur
 from evaluation.protocols import PROTOCOLS, Protocol
 from evaluation.scoring.cache import key_of
+from evaluation.weights import WEIGHTS, MissingWeightsError, find
 from nuwa.registry import Registry
 
 _FORMAT = 1  # of what is computed here; with another number nothing in a cache is found any more
@@ -64,8 +65,8 @@ class View:
         """How samples come before which network: for pictures, the protocol's constants less those of the metric."""
         if self.kind != "pictures":
             return self.protocol.constants
-        names = ("network", "size_px", "resize", "normalise")
-        return {name: getattr(self.rules, name, None) for name in names}
+        rules = {name: getattr(self.rules, name, None) for name in ("size_px", "resize", "normalise")}
+        return {"network": self.protocol.network, **rules}
 
     @property
     def blurring(self) -> Mapping[str, object]:
@@ -122,6 +123,8 @@ class Judges:
             if view.answer != "class_logits":
                 name = next((each for each in loaded if each[0] == prepared), name)
             if name not in loaded:
+                if view.protocol.network in WEIGHTS:
+                    require(view.protocol.network, folder)
                 load = view.load or NETWORKS[view.protocol.network]
                 loaded[name] = load(view.rules, folder, device)
             _check_weights(loaded[name], view.protocol)
@@ -165,6 +168,16 @@ class Judges:
 
     def _judge(self, view: View) -> Any:
         return next(glance.judge for glance in self._glances if view in glance.views)
+
+
+def require(network: str, folder: str | Path | None) -> Path:
+    """The verified weight file of a published network. MissingWeightsError where it, or the folder, is not there."""
+    if folder is None:
+        raise MissingWeightsError(
+            f"{network}: expected the folder with its weight file {WEIGHTS[network].file}, got none; name one with "
+            f"--weights, and see python -m evaluation weights fetch {network} --folder DIR"
+        )
+    return find(network, folder)
 
 
 def _check_weights(judge: object, protocol: Protocol) -> None:
