@@ -95,4 +95,5 @@ def _phrase(name: str, value: object) -> str:
     known = _VALUES.get(name, {}).get(value)
     if name in _PHRASES:
         return _PHRASES[name](known or value)
-    return known or f"has {name.replace('_', ' ')} {value}"
+    shown = repr(value) if isinstance(value, str) else value
+    return known or f"has {name.replace('_', ' ')} {shown}"
