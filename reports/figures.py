@@ -6,8 +6,7 @@ on one sheet; the page shows them one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,6 +17,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from evaluation.records import Record
 from reports.columns import FID_K, FID_RADII, look_of_column
+from reports.panel import Panel
+from reports.protocols import protocol_panels
 from reports.runs import Run
 from reports.style import Theme, drawable, drawing
 
@@ -33,19 +34,9 @@ _LOG_RATIO = 20.0  # values that differ more than this get a logarithmic axis
 _DASHES = {"real": (0, (1, 1.2)), "reconstruction": (0, (4, 1.5)), "baseline": (0, (6, 1.5, 1, 1.5))}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """``draw(axes, theme)`` draws it under ``title`` and ``subtitle``; ``alt`` says what is to be seen."""
-
-    title: str
-    subtitle: str
-    alt: str
-    draw: Callable[[Axes, Theme], None]
-
-
 def panels(run: Run, published: pd.DataFrame) -> list[Panel]:
     """All panels there are data for, scores first."""
-    found = [*fid_panels(run.record, published)]
+    found = [*fid_panels(run.record, published), *protocol_panels(run.record)]
     for stage, log in run.logs.items():
         found += training_panels(stage, log)
     return found

@@ -22,8 +22,10 @@ from evaluation.records import Record
 from evaluation.speed import SpeedRecord
 from reports import escape
 from reports.columns import TASKS, title_of
-from reports.figures import Panel, panels, sheet
+from reports.figures import panels, sheet
 from reports.ladder import ladders
+from reports.panel import Panel
+from reports.protocols import reasons
 from reports.render import TEMPLATES
 from reports.runs import Picture, Run
 from reports.style import DARK, LIGHT, Theme, svg
@@ -74,6 +76,7 @@ def run_page(run: Run, published: pd.DataFrame) -> str:
             figures=figures(panels(run, published)),
             samples=run.samples[:MAX_SAMPLES],
             protocols=protocols([record]),
+            reasons=reasons(record),
             **_assets(),
         )
     )

@@ -18,6 +18,7 @@ from torchvision.models import inception_v3
 
 from evaluation import weights
 from evaluation.features.exact import exact
+from evaluation.features.folding import fold
 from evaluation.features.prepare import prepare
 from evaluation.protocols import PictureProtocol
 from nuwa.files import sha256
@@ -71,6 +72,8 @@ class InceptionJudge(nn.Module):
                 f"{self.protocol.id}: expected pictures of at least {SMALLEST_PX} px, got {got}; resize them"
             )
         with exact(x.device):
+            if x.device.type == "cpu":  # cuDNN prefers float32 channels first
+                x = x.contiguous(memory_format=torch.channels_last)
             for name in _LAYERS[self.protocol.network].split():
                 x = self.network.get_submodule(name)(x)
             features = x.flatten(1)
@@ -96,9 +99,11 @@ def build(network: str, path: str | Path) -> nn.Module:
     if network == IMAGENET_INCEPTION:
         module = inception_v3(weights=None, aux_logits=True, init_weights=False, transform_input=False)
         module.load_state_dict(state)
-        return module
+        return fold(module)
     # torch-fidelity loads a path as a full pickle; what it gets here are the tensors read above
     stream = io.BytesIO()
     torch.save(state, stream)
     stream.seek(0)
-    return FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)
+    return fold(
+        FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)
+    )

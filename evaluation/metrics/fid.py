@@ -38,7 +38,7 @@ def fid(generated: Tensor, real: Tensor, protocol: FIDProtocol, radius: int = 0)
     for side, what in ((generated, "generated pictures"), (real, "real pictures")):
         check_set(len(side), what)
         check_rows(side, protocol.width, "features")
-        _warn_if_small(len(side), protocol, what)
+        warn_if_small(len(side), protocol, what)
     value = float(distance_of_features(generated, real, protocol.ddof))
     return _estimate(value, len(generated), (generated, real), 1.0, protocol, radius)
 
@@ -105,7 +105,7 @@ class FID(PictureMetric[FIDProtocol]):
         for what, packed in (("generated pictures", self.generated_moments), ("real pictures", self.real_moments)):
             moments = Moments.unpack(packed)
             check_set(int(moments.number), what)
-            _warn_if_small(int(moments.number), self.protocol, what)
+            warn_if_small(int(moments.number), self.protocol, what)
             sides.append(moments)
         generated, real = sides
         ddof = self.protocol.ddof
@@ -179,7 +179,8 @@ def _check_radius(radius: int, protocol: FIDProtocol) -> None:
         raise ValueError(f"{protocol.id}: expected a radius of {protocol.radii}, got {radius}")
 
 
-def _warn_if_small(number: int, protocol: FIDProtocol, what: str) -> None:
+def warn_if_small(number: int, protocol: FIDProtocol, what: str) -> None:
+    """SmallSampleWarning where ``number`` is below the number of features."""
     if number < protocol.width:
         warnings.warn(
             f"{protocol.id}: {number} {what} for {protocol.width} features; the covariance has no full rank and the "

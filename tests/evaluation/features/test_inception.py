@@ -119,6 +119,17 @@ def test_published_numbers_need_published_weights(folder, accepted):
         PictureScorer(network, None, (0,), PictureProtocols(fid=ttur.FID, inception_score=None, caption_accuracy=None))
 
 
+@pytest.mark.parametrize("network", ["inception-fid", "inception-imagenet"])
+def test_folded_convolutions_are_the_published_ones(folder, network, monkeypatch):
+    path = folder / weights.WEIGHTS[network].file
+    protocol = PROTOCOLS["fid@ttur-1" if network == "inception-fid" else "fid@dmgan-coco-1"]
+    ours = InceptionJudge(build(network, path), protocol, digest="")(pictures())
+    monkeypatch.setattr("evaluation.features.inception.fold", lambda network: network)
+    theirs = InceptionJudge(build(network, path), protocol, digest="")(pictures())
+    assert float((ours.features - theirs.features).abs().max()) <= 1e-5 * float(theirs.features.abs().max())
+    assert not torch.equal(ours.features, theirs.features)  # something was folded
+
+
 def test_batches_do_not_change_features(folder):
     network = judge(ttur.FID, folder)
     together = network(pictures(3)).features
