@@ -74,12 +74,19 @@ class InceptionScore(ProtocolMetric[InceptionScoreProtocol]):
         return [inception_score(gather(self.logits), self.protocol)]
 
 
+def too_few(n: int, protocol: InceptionScoreProtocol) -> str | None:
+    """Why ``n`` pictures give no score, or None: every split needs two."""
+    least = 2 * protocol.splits
+    if n >= least:
+        return None
+    return f"{protocol.id}: expected at least {least} pictures for {protocol.splits} splits, got {n}"
+
+
 def _splits(logits: Tensor, protocol: InceptionScoreProtocol) -> list[Tensor]:
     n = len(logits)
     check_set(n)
-    if n < 2 * protocol.splits:
-        least = 2 * protocol.splits
-        raise ValueError(f"{protocol.id}: expected at least {least} pictures for {protocol.splits} splits, got {n}")
+    if reason := too_few(n, protocol):
+        raise ValueError(reason)
     if protocol.shuffle:  # RandomState, whose stream NumPy has frozen, as torch-fidelity does
         logits = logits[torch.from_numpy(np.random.RandomState(protocol.seed).permutation(n)).to(logits.device)]
     edges = [i * n // protocol.splits for i in range(protocol.splits + 1)]
