@@ -1,4 +1,4 @@
-"""Protocols by the short names people use: ``FVD(protocol="stylegan-v")``."""
+"""Protocols by the short names people use: ``FID(protocol="clean")``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ P = TypeVar("P", bound=Protocol)
 def find_protocol(metric: str, protocol: str | P, kind: type[P]) -> P:
     """The protocol of ``metric`` called ``protocol``: an id, a family, or a family without its version (the newest).
 
-    A protocol itself is returned as it is. ValueError, with the nearest name, where there is none.
+    A protocol itself is returned as it is. ValueError where it is another metric's, and, with the nearest name, where
+    there is none of that name.
 
-    >>> from evaluation.protocols import ClipDistanceProtocol
-    >>> find_protocol("fvd", "stylegan-v", ClipDistanceProtocol).id
-    'fvd@stylegan-v-1'
+    >>> from evaluation.protocols import FIDProtocol
+    >>> find_protocol("fid", "clean", FIDProtocol).id
+    'fid@clean-1'
     """
     if not isinstance(protocol, str):
+        if protocol.metric != metric:
+            raise ValueError(f"{metric}: expected a protocol of {metric}, got {protocol.id}; see PROTOCOLS")
         return protocol
     families = [name.partition("@")[2] for name in PROTOCOLS if name.partition("@")[0] == metric]
     family = protocol.removeprefix(f"{metric}@")

@@ -71,6 +71,15 @@ def test_storing_at_the_same_size_changes_nothing():
     assert torch.equal(stored(clips(128, 128)[0], 128), clips(128, 128)[0])
 
 
+@pytest.mark.parametrize(("rule", "dtype"), [("none", torch.uint8), ("over-127.5-minus-1", torch.float32)])
+def test_clips_as_they_come(rule, dtype):
+    protocol = dataclasses.replace(google.FVD, resize="none", size_px=None, normalise=rule)
+    prepared = prepare(clips(), protocol)
+    assert prepared.dtype == dtype
+    levels = clips().transpose(1, 2)
+    torch.testing.assert_close(prepared, levels if dtype == torch.uint8 else 2 * levels.float() / 255 - 1)
+
+
 def test_stylegan_v_hands_over_bytes():
     prepared = prepare(clips(), stylegan_v.FVD)
     assert torch.equal(prepared, clips().transpose(1, 2))
@@ -107,7 +116,11 @@ def test_every_protocol_prepares_clips(name):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"resize": "nearest"}, "unknown resize rule 'nearest'"), ({"normalise": "sqrt"}, "unknown range 'sqrt'")],
+    [
+        ({"size_px": None}, "expected a size_px with the resize rule 'tf1-bilinear', got none"),
+        ({"resize": "nearest"}, "unknown resize rule 'nearest'"),
+        ({"normalise": "sqrt"}, "unknown range 'sqrt'"),
+    ],
 )
 def test_unknown_rules_are_caught(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -59,6 +59,7 @@ HASHES = {
     "fvd@stylegan-v-1": "d87f623882f0ca4a4d51ed699faf91b5476a33568a79a9338ed420bc124b7d3f",
     "fvd@stylegan-v-128f-1": "f9e02344f9439cd204845e9fb8a6fcf5508550d79054c16a6c487344c4647f96",
     "fvd@stylegan-v-step8-1": "b5782bc299f8f36dc1000a6aa120cfe8157467f2d0a0b9641c3038a8fbfcef9e",
+    "fvd@videogpt-float64-1": "7ebef2a9e7f5dd7f3717a70a31bc1cd11be0e678309c13ec180547dcc1e59051",
 }
 
 
