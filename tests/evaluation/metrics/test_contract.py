@@ -61,10 +61,6 @@ def map_batch(classes: int) -> Batch:
     return batch
 
 
-def mean_error(generated: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    return (generated.float() - real.float()).abs().flatten(1).mean(1)
-
-
 def two_sets(width: int) -> list[Batch]:
     return [
         lambda part: {"images": table(width)[part], "real": False},
@@ -118,17 +114,16 @@ FEEDS: dict[str, list[Batch]] = {
     ],
     "ssim": [picture_batch],
     "psnr": [picture_batch],
-    "lpips": [picture_batch],
+    "lpips": [lambda part: {"generated": table(2)[part].abs()}],
     "pa": [map_batch(7)],
     "fwiou": [map_batch(7)],
     "miou": [map_batch(7)],
     "detected-pa": [map_batch(21)],
 }
-NEEDS: dict[str, dict[str, object]] = {"lpips": {"judge": mean_error}}
 
 
 def fed(name: str, edges: list[int], **settings: object) -> ProtocolMetric:
-    metric = METRICS[name](**NEEDS.get(name, {}), **settings)
+    metric = METRICS[name](**settings)
     for start, stop in itertools.pairwise(edges):
         for batch in FEEDS[name]:
             metric.update(**batch(slice(start, stop)))

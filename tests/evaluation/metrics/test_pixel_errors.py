@@ -175,7 +175,7 @@ def test_wrong_use_is_caught(generated, real, message):
 def test_clips_have_one_length():
     metric = SSIM()
     metric.update(GREY[:, None], GREY[:, None])
-    with pytest.raises(ValueError, match="expected 1 frames a sample as before, got 2"):
+    with pytest.raises(ValueError, match="expected samples of 1 frames as before, got 2"):
         metric.update(GREY[None], GREY[None])
 
 
