@@ -208,6 +208,14 @@ def test_resumed_when_all_was_done(whole):
         assert float(metric.compute()) == pytest.approx(number, rel=1e-12)
 
 
+def test_what_was_computed_before_a_state_was_loaded_is_forgotten(whole):
+    name, number = whole
+    metric = fed(name, [0, 60])
+    metric.compute()
+    metric.load_state_dict(fed(name, [0, N]).state_dict())
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-12)
+
+
 def test_estimate_goes_with_the_number(whole):
     name, number = whole
     estimate = fed(name, [0, 100, N]).estimates()[0]
