@@ -144,7 +144,7 @@ def _warn_if_small(number: int, protocol: ClipDistanceProtocol, what: str) -> No
     short = []
     if protocol.clips is not None and number < protocol.clips:
         short.append(f"it is published with {protocol.clips:,}")
-    if number < FEWEST_PUBLISHED:
+    if protocol.metric == "fvd" and number < FEWEST_PUBLISHED:
         short.append(f"no FVD is published with fewer than {FEWEST_PUBLISHED}")
     if number < protocol.width:
         short.append(f"the covariance of {protocol.width} features has no full rank")
