@@ -164,6 +164,8 @@ def test_beside_the_peers() -> None:
     assert found["times as fast as dense SDPA ↑"] == "20.0"
     assert found["times as fast as nuwa-pytorch ↑"] == "140.0"
     assert not any("NATTEN" in column.metric for column in table.columns)  # it did not run
+    assert "NATTEN" not in [group.title for group in table.groups]
+    assert "Not run: NATTEN by na3d: not installed." in [text for _, text in table.notes]
 
 
 def test_steps_and_wall_clock() -> None:
