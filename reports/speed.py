@@ -312,9 +312,10 @@ def _reasons(rows: Sequence[Measurement]) -> list[tuple[str, str]]:
         by_place: dict[tuple[str, ...], list[str]] = {}
         for label, grids in places.items():
             by_place.setdefault(tuple(grids), []).append(label)
-        what = "; ".join(
-            ", ".join(labels) + ("" if grids == everywhere else f" on {', '.join(grids)}")
-            for grids, labels in by_place.items()
-        )
-        notes.append(("", f"Not run: {what}: {reason}."))
+        what: list[str] = []
+        for grids, labels in by_place.items():
+            there = {row.label for row in rows if grid_text(row.grid) in grids}
+            who = "everything" if set(labels) == there and len(there) > 1 else ", ".join(labels)
+            what.append(who if grids == everywhere else f"{who} on {', '.join(grids)}")
+        notes.append(("", f"Not run: {'; '.join(what)}: {reason}."))
     return notes
