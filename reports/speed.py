@@ -310,8 +310,8 @@ def _reasons(rows: Sequence[Measurement]) -> list[tuple[str, str]]:
             if row.not_run == reason:
                 places.setdefault(row.label, {})[grid_text(row.grid)] = None
         by_place: dict[tuple[str, ...], list[str]] = {}
-        for label, grids in places.items():
-            by_place.setdefault(tuple(grids), []).append(label)
+        for label, found in places.items():
+            by_place.setdefault(tuple(found), []).append(label)
         what: list[str] = []
         for grids, labels in by_place.items():
             there = {row.label for row in rows if grid_text(row.grid) in grids}
