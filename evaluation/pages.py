@@ -75,11 +75,9 @@ def _cell(protocol: Protocol, name: str) -> str:
         return f"`{str(value)[:8]}…`"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
-    return {None: "none", True: "yes", False: "no", "": "none"}.get(value, str(value)) if _plain(value) else str(value)
-
-
-def _plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | str)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None or value == "" else str(value)
 
 
 if __name__ == "__main__":

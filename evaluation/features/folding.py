@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,13 +16,23 @@ class FoldedConv(nn.Module):
 
     def __init__(self, conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         super().__init__()
-        self.conv = fuse_conv_bn_eval(conv.eval(), norm.eval()).to(memory_format=torch.channels_last)
+        self.conv = fuse_conv_bn_eval(conv.eval(), norm.eval())
+        self._apply(lambda tensor: tensor)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to the same with other sizes, channels last in memory where oneDNN computes."""
-        if x.device.type == "cpu":  # cuDNN prefers float32 channels first
-            x = x.contiguous(memory_format=torch.channels_last)
-        return F.relu(self.conv(x), inplace=True)
+        """(b, c, h, w) to the same with other sizes."""
+        return F.relu(self.conv(x.contiguous(memory_format=_layout(x))), inplace=True)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        weight = self.conv.weight
+        weight.data = weight.data.contiguous(memory_format=_layout(weight))
+        return self
+
+
+def _layout(tensor: Tensor) -> torch.memory_format:
+    """How convolutions in float32 are fastest: channels last in oneDNN, channels first in cuDNN."""
+    return torch.channels_last if tensor.device.type == "cpu" else torch.contiguous_format
 
 
 def fold(network: nn.Module) -> nn.Module:
