@@ -42,9 +42,9 @@ def panels(run: Run, published: pd.DataFrame) -> list[Panel]:
     return found
 
 
-def sheet(parts: Sequence[Panel], theme: Theme) -> Figure:
-    """All panels on one sheet, two or three side by side."""
-    columns = min(len(parts), 3 if len(parts) > 4 else 2)
+def sheet(parts: Sequence[Panel], theme: Theme, columns: int | None = None) -> Figure:
+    """All panels on one sheet, ``columns`` side by side, by default two or three."""
+    columns = min(len(parts), columns or (3 if len(parts) > 4 else 2))
     rows = -(-len(parts) // columns)
     with drawing(theme):
         figure = Figure(figsize=(_WIDTH_IN * columns, _HEIGHT_IN * rows), layout="constrained")
@@ -141,7 +141,7 @@ def _finish_fid(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     axes.set_xlabel("blur radius k (pixels of a 256-pixel picture)")
     axes.set_xlim(-0.15, len(FID_RADII) - 1 + 0.15)
     _scale(axes, log=True)
-    _label_ends(axes, ends)
+    label_ends(axes, ends)
 
 
 def _scale(axes: Axes, log: bool) -> None:
@@ -161,7 +161,7 @@ def _scale(axes: Axes, log: bool) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
+def label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
     """Names beside the last points, in axes fractions, pushed apart where they would touch."""
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [(float(to_axes.transform((0, y))[1]), name, colour) for y, name, colour in ends if np.isfinite(y)]
@@ -238,4 +238,4 @@ def _draw_log(axes: Axes, theme: Theme, log: pd.DataFrame, names: Sequence[str])
         axes.set_ylim(0, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
     if len(ends) > 1:
-        _label_ends(axes, ends)
+        label_ends(axes, ends)
