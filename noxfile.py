@@ -114,19 +114,3 @@ def bench(run: nox.Session) -> None:
     python(run, "-m", "benchmarks", *run.posargs)
     if not {"-h", "--help"} & set(run.posargs):
         python(run, "-m", "reports", "speed", out_of(run, "runs/bench"))
-
-
-@session("bench-evaluation", default=False)
-def bench_evaluation(run: nox.Session) -> None:
-    """Time scoring beside torch-fidelity, torchmetrics and scipy on the same pictures; numbers to runs/bench-evaluation/."""
-    install(run, "peers")
-    out = ROOT / "runs" / "bench-evaluation"
-    out.mkdir(parents=True, exist_ok=True)
-    flags = (
-        "--benchmark-enable",
-        "--benchmark-only",
-        f"--benchmark-json={out / 'benchmark.json'}",
-        "-s",
-        "--timeout=0",
-    )
-    python(run, "-m", "pytest", "benchmarks/test_evaluation.py", *flags, *run.posargs)

@@ -12,7 +12,6 @@ from benchmarks.plugin import Plugin
 from benchmarks.problems import Options
 from nuwa.errors import run_cli
 
-SUITES = ("test_attention.py", "test_decoding.py")  # evaluation has a session of its own, nox -s bench-evaluation
 FLAGS = (
     *("--benchmark-enable", "--benchmark-only", "--benchmark-quiet"),  # the report has the tables
     *("--timeout=0", "-p", "no:cacheprovider", "--verbose", "-rN"),
@@ -25,8 +24,7 @@ def main(arguments: list[str]) -> None:
     options = tyro.cli(Options, args=arguments, prog="python -m benchmarks")
     plugin = Plugin(options)
     selected = ["-k", options.only] if options.only else []
-    suites = [str(Path(__file__).with_name(name)) for name in SUITES]
-    code = pytest.main([*suites, *FLAGS, *selected], plugins=[plugin])
+    code = pytest.main([str(Path(__file__).parent), *FLAGS, *selected], plugins=[plugin])
     if plugin.ledger.rows:
         print(plugin.ledger.write(options.out / "record.json"))
     if code != 0:
