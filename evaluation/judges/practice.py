@@ -105,4 +105,3 @@ def _free_place(scenes: Scenes, row: Ints, stream: int) -> Ints:
     wish = noise.uniform(stream, row[:, None], 3 + np.arange(len(world.PLACES)))
     taken = (scenes.place[row][:, :, None] == np.arange(len(world.PLACES))).any(axis=1)
     return np.where(taken, -1.0, wish).argmax(axis=1)
-

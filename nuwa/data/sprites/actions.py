@@ -31,7 +31,10 @@ TRAVEL = 0.3  # of a move, in sides of the picture: less than from one place of 
 GROWTH, SHRINKAGE = 1.6, 0.45  # factor of the radius at the end
 TURN = np.deg2rad(150.0)  # clockwise; neither 4 nor 5 nor 10 frames step by a symmetry of a shape
 HOP, HOP_PERIOD = 0.2, 0.4  # height in sides of the picture; 5 frames show the ground and the top in turn
-BLINKS_AT = ((0.15, 0.35), (0.45, 0.65))  # gone from the first moment to before the second; any number of frames meets one
+BLINKS_AT = (
+    (0.15, 0.35),
+    (0.45, 0.65),
+)  # gone from the first moment to before the second; any number of frames meets one
 
 CIRCUMRADIUS = np.array([0.95, 1.217, 1.257, 1.057, 1.0, 1.085])  # of the shapes, in radii; upright, each fits 1
 
@@ -57,12 +60,12 @@ def suits_size() -> Bools:
 
 def suits_place() -> Bools:
     """Where an object can start to do what, (9, 10): it stays on the board."""
-    return cells().any(axis=2).T
+    return np.diagonal(cells(), axis1=1, axis2=2).T
 
 
 def cells() -> Bools:
     """Places (10, 9, 9) that an object passes over, by action and start; none at all where it would leave the board."""
-    steps = {action: (0, 0) for action in range(len(ACTIONS))} | DIRECTIONS | {BOUNCES: DIRECTIONS[UP]}
+    steps = dict.fromkeys(range(len(ACTIONS)), (0, 0)) | DIRECTIONS | {BOUNCES: DIRECTIONS[UP]}
     passed = np.zeros((len(ACTIONS), len(world.PLACES), len(world.PLACES)), dtype=bool)
     for action, (dx, dy) in steps.items():
         for start in range(len(world.PLACES)):

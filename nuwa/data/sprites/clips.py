@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from nuwa import noise
 from nuwa.data.sprites import actions, world
-from nuwa.data.sprites.actions import ACTIONS
 from nuwa.data.sprites.render import Figures, label, paint
 from nuwa.data.sprites.scenes import Scenes, check_split, reorder, slot_order
 
@@ -69,7 +68,7 @@ def draw_clips(split: str, indices: ArrayLike, *, take: int = 0) -> Clips:
 
         alone = (num_objects == 1)[:, None]
         free = ~clashes(passed)
-        can = free.any(axis=2)
+        can = free.sum(axis=2) > 0
         if slot == 0:
             action[:, 0] = any_of(can, "action")
             fits = actions.suits_size()[:, action[:, 0]].T

@@ -62,6 +62,9 @@ class Edits(Generic[T]):
         return {name: of(values) for name, values in found.items()} | {"background": scenes.background}
 
 
+AnyEdits = Edits[Scenes] | Edits[Clips]
+
+
 def draw_edits(split: str, indices: ArrayLike, *, take: int = 0) -> Edits[Scenes]:
     """Edits of pictures, by sample indices (whole numbers >= 0). ValueError for an unknown split.
 
@@ -88,7 +91,7 @@ def draw_clip_edits(split: str, indices: ArrayLike, *, take: int = 0) -> Edits[C
     return _edit(clips, split, index, combinations(split) | anything, clip=True)
 
 
-def masks(edits: Edits[T], size_px: int) -> Bools:
+def masks(edits: AnyEdits, size_px: int) -> Bools:
     """Where pixels may change, (b, size_px, size_px); outside it source and target are equal, in all frames of a clip.
 
     The box around everything that the edited object covers before and after the edit, from the first moment to the last;
@@ -161,7 +164,9 @@ def _alternatives(clips: Clips, kind: str, shown: Bools, *, clip: bool) -> Bools
         return there & (np.arange(len(world.COLOURS)) != colour[..., None]) & shown.transpose(0, 2, 1)[shape, action]
     if kind == "shape":
         fits = actions.suits_shape().T[action]
-        return there & fits & (np.arange(len(world.SHAPES)) != shape[..., None]) & shown.transpose(1, 2, 0)[colour, action]
+        return (
+            there & fits & (np.arange(len(world.SHAPES)) != shape[..., None]) & shown.transpose(1, 2, 0)[colour, action]
+        )
     if kind == "size":
         sizes = np.arange(len(world.SIZES))
         fits = there & actions.suits_size().T[action] & (sizes != size[..., None])

@@ -8,7 +8,7 @@ from nuwa import noise
 from nuwa.data.sprites import world
 from nuwa.data.sprites.captions import ACTION_WORDS, PLACE_WORDS, SHAPE_WORDS, SIZE_WORDS, with_article
 from nuwa.data.sprites.clips import Clips
-from nuwa.data.sprites.edits import KINDS, Edits, T, slot_at
+from nuwa.data.sprites.edits import KINDS, AnyEdits, slot_at
 
 FORMS = {
     "colour": ("make the {object} {new}", "change the colour of the {object} to {new}", "paint the {object} {new}"),
@@ -20,7 +20,7 @@ FORMS = {
 }
 
 
-def instructions(edits: Edits[T]) -> list[str]:
+def instructions(edits: AnyEdits) -> list[str]:
     """One sentence an edit, lower case, at most 30 byte pairs; the object is named as it is before the edit."""
     scenes = edits.source.scenes if isinstance(edits.source, Clips) else edits.source
     slots = slot_at(scenes, edits.place)

@@ -55,14 +55,14 @@ class Figures:
     colour: Ints  # (m, 3)
     centre: NDArray[np.float64]  # (m, 3, 2) as (x, y), fractions of the side
     radius: NDArray[np.float64]  # (m, 3) fraction of the side
+    angle: NDArray[np.float64]  # (m, 3) turn clockwise in radians
     background: Ints  # (m,)
-    angle: NDArray[np.float64] | None = None  # (m, 3) turn clockwise in radians; upright where None
 
     def __len__(self) -> int:
         return len(self.background)
 
     def __getitem__(self, rows: slice) -> Figures:
-        return Figures(**{name: None if value is None else value[rows] for name, value in vars(self).items()})
+        return Figures(**{name: value[rows] for name, value in vars(self).items()})
 
 
 def render(scenes: Scenes, size_px: int) -> NDArray[np.uint8]:
@@ -106,14 +106,14 @@ def cover(figures: Figures, slot: int, size_px: int) -> tuple[Ints, Floats]:
     pixel = ((np.arange(size_px) + 0.5) / size_px).astype(np.float32)
     centre = figures.centre[rows, slot].astype(np.float32)
     radius = figures.radius[rows, slot].astype(np.float32)
-    turned = None if figures.angle is None else figures.angle[rows, slot]
+    turned = figures.angle[rows, slot]
     coverage = np.empty((len(rows), size_px, size_px), dtype=np.float32)
     for shape, distance in enumerate(DISTANCES):
         mine = np.flatnonzero(figures.shape[rows, slot] == shape)
         r = radius[mine, None, None]
         x = (pixel[None, None, :] - centre[mine, 0, None, None]) / r
         y = (pixel[None, :, None] - centre[mine, 1, None, None]) / r
-        if turned is not None and turned[mine].any():
+        if turned[mine].any():
             cos, sin = (f(turned[mine]).astype(np.float32)[:, None, None] for f in (np.cos, np.sin))
             x, y = cos * x + sin * y, cos * y - sin * x  # the pixel as the upright object sees it
         coverage[mine] = np.clip(np.float32(0.5) - distance(x, y) * (r * np.float32(size_px)), 0, 1)
@@ -128,6 +128,7 @@ def still(scenes: Scenes) -> Figures:
         colour=scenes.colour,
         centre=scenes.centre,
         radius=scenes.radius,
+        angle=np.zeros_like(scenes.radius),
         background=scenes.background,
     )
 
