@@ -199,7 +199,9 @@ def area(clips: Clips, frames: int, size_px: int = 128) -> np.ndarray:
 @pytest.mark.parametrize("action", range(10), ids=ACTIONS)
 def test_area_changes_as_the_action_says(alone: Clips, action: int) -> None:
     clips, at = of(alone, action, 12), actions.moments(5)
-    expected = {GROWS: (1 + 0.6 * at) ** 2, SHRINKS: (1 - 0.55 * at) ** 2, BLINKS: [1, 0, 1, 0, 1]}.get(action, np.ones(5))
+    expected = {GROWS: (1 + 0.6 * at) ** 2, SHRINKS: (1 - 0.55 * at) ** 2, BLINKS: [1, 0, 1, 0, 1]}.get(
+        action, np.ones(5)
+    )
     areas = area(clips, 5)
     np.testing.assert_allclose(areas / areas[:, :1], np.broadcast_to(expected, areas.shape), atol=0.04)
 
