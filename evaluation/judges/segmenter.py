@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from evaluation.judges import weights
@@ -49,20 +50,19 @@ class Segmenter(Judge):
         super().__init__(network, name=NAME, sha256=sha256)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Classes (b, 32, 32) int64, index into ``world.CLASSES``, of pictures (b, 3, h, w) uint8 in 0…255 of any size.
+        """Classes (b, h, w) int64, index into ``world.CLASSES``, of pictures (b, 3, h, w) uint8 in 0…255 of any size.
 
-        Maps of 32 px whatever the size of the pictures: the truth to hold them against is rendered at 32 px. ValueError
-        for another dtype or layout.
+        The judge looks at 32 px; for another size its logits are interpolated. ValueError for another dtype or layout.
         """
         return self.logits(images).argmax(dim=1)
 
     @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
-        """Class logits (b, 7, 32, 32) float32; as for :meth:`forward`."""
+        """Class logits (b, 7, h, w) float32; as for :meth:`forward`."""
         pictures = prepare(images)
         with torch.autocast(pictures.device.type, enabled=False):
             said: Tensor = self.network(pictures)
-        return said
+        return said if said.shape[2:] == images.shape[2:] else F.interpolate(said, images.shape[2:], mode="bilinear")
 
 
 def load_segmenter(device: torch.device | str = "cpu", *, folder: Path = weights.FOLDER) -> Segmenter:

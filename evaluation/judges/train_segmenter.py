@@ -24,7 +24,7 @@ class SegmenterRecipe(Recipe):
 
     pictures: int = 131_072
     """Practice scenes and as many practice clips, drawn and rendered as they are needed."""
-    steps: int = 1_500
+    steps: int = 2_000
     batch: int = 128
     """Half of it pictures, half of it frames of clips at a moment drawn for the batch."""
     learning_rate: float = 4e-3

@@ -26,7 +26,7 @@ class VideoRecipe(Recipe):
 
     pictures: int = 131_072
     """Practice clips, drawn and rendered as they are needed."""
-    steps: int = 2_000
+    steps: int = 1_500
     batch: int = 64
     learning_rate: float = 4e-3
     frames: tuple[int, ...] = (4, 5, 5, 5, 5, 7, 10)
