@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -37,6 +37,12 @@ class EvaluationData:
     training: Callable[[], TrainingData]  # opened only where something is to be trained
     notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
 
+    def only(self, usable: Callable[[Sequence[str]], Sequence[bool]], reason: str) -> EvaluationData:
+        """The same without the samples whose captions are not ``usable``; they are named with ``reason``."""
+        test, real = (pictures.only(usable, reason) for pictures in (self.test, self.real))
+        assert self.scenes is None or len(test.rows) == len(self.test.rows)  # captions of known scenes are all usable
+        return replace(self, test=test, real=real)
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -44,6 +50,20 @@ class Pictures:
 
     dataset: CaptionedPictures
     rows: Sequence[int]
+    left_out: tuple[Skipped, ...] = ()  # by what was asked of the captions
+
+    def only(self, usable: Callable[[Sequence[str]], Sequence[bool]], reason: str) -> Pictures:
+        """Those with a usable caption; the others are left out unread. ValueError where none is left."""
+        good = usable([self.dataset.captions[row] for row in self.rows])
+        kept = [row for row, each in zip(self.rows, good, strict=True) if each]
+        if not kept:
+            raise ValueError(
+                f"{self.dataset.name} {self.dataset.split}: no caption of {len(good)} can be used: {reason}"
+            )
+        left_out = (
+            Skipped(self.dataset.ids[row], reason) for row, each in zip(self.rows, good, strict=True) if not each
+        )
+        return replace(self, rows=kept, left_out=(*self.left_out, *left_out))
 
     @cached_property
     def _read(self) -> tuple[list[int], Tensor, list[Skipped]]:
@@ -79,7 +99,7 @@ class Pictures:
     @property
     def skipped(self) -> list[Skipped]:
         """Samples that are not among them, with the reason."""
-        return [*self.dataset.skipped, *self._read[2]]
+        return [*self.dataset.skipped, *self.left_out, *self._read[2]]
 
 
 @dataclass(frozen=True, kw_only=True)

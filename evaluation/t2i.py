@@ -13,8 +13,7 @@ from torch import Tensor
 
 from evaluation import judges
 from evaluation.data import DATASETS, DataOptions, EvaluationData
-from evaluation.metrics import PictureScorer
-from evaluation.metrics.clipsim import caption_similarity
+from evaluation.metrics import PictureScorer, best_of, caption_scores
 from evaluation.metrics.codebook import codebook_usage
 from evaluation.provenance import peak_memory, provenance
 from evaluation.records import DatasetInfo, MetricValue, ModelInfo, Record, Role, Row, Skipped, write_record
@@ -22,10 +21,12 @@ from evaluation.samples import save_pictures, save_sheet
 from nuwa import files
 from nuwa.data.folder import GeneratedFolder
 from nuwa.data.sprites import Scenes
+from nuwa.model.config import attention_name
 from nuwa.presets import PRESETS
 from nuwa.progress import progress
 from nuwa.sampling import Sampling
 from nuwa.system import MODEL_FILE, Nuwa, untrained
+from nuwa.tokenizers.text import TextTokenizer
 from nuwa.training.precision import pick_device
 from nuwa.training.prepare import prepare
 
@@ -84,13 +85,15 @@ def run(options: T2IOptions) -> Record:
     preset = PRESETS[options.preset]()
     about = provenance(device, {"sampling": options.seed, "training": preset.transformer.seed})
     state = Run()
+    image_judge, clip_judge = judges.load_image_judge(device), judges.load_clip_judge(device)
     with state.timed("read data"):
         size_px = preset.tokenizer.model.size_px
         data = DATASETS[options.data](
             DataOptions(root=options.root, num=options.num, size_px=size_px, weights=options.weights, seed=options.seed)
-        )
+        ).only(clip_judge.knows, "the CLIP judge of sprites knows no word of the caption")
         state.skipped += [Skipped(id=each.id, reason=each.reason) for each in (*data.test.skipped, *data.notes)]
-    table = _Table(data, state, device)
+    _note_long(clip_judge.tokenizer, data.test.captions, state)
+    table = _Table(data, state, image_judge, clip_judge, device)
 
     score = _train_and_score if options.generated is None else _score_folder
     model = score(options, table)
@@ -116,9 +119,16 @@ def run(options: T2IOptions) -> Record:
 class _Table:
     """Scores sets of pictures against the real pictures of the test captions and collects the rows."""
 
-    def __init__(self, data: EvaluationData, state: Run, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: EvaluationData,
+        state: Run,
+        image_judge: judges.ImageJudge,
+        clip_judge: judges.ClipJudge,
+        device: torch.device,
+    ) -> None:
         self.data, self.state = data, state
-        self.image_judge, self.clip_judge = judges.load_image_judge(device), judges.load_clip_judge(device)
+        self.image_judge, self.clip_judge = image_judge, clip_judge
         self.device = device
         self.reference = self._judge("judge the reference", data.test.images, data.test.captions, None)
 
@@ -153,6 +163,9 @@ class _Table:
         scorer = self._judge(f"judge {name}", pictures, captions, scenes)
         with self.state.timed("score"):
             metrics = (*scorer.against(self.reference), *extra)
+            self.state.skipped += [
+                Skipped(id=f"{each} of {name}", reason=why) for each, why in scorer.impossible.items()
+            ]
             self.state.rows.append(Row(name=name, role=role, sampling=sampling or {}, metrics=metrics))
             if scenes is not None:
                 for group in GROUPS:
@@ -204,7 +217,7 @@ def _train_and_score(options: T2IOptions, table: _Table) -> ModelInfo:
         system.save_pretrained(options.out / "checkpoint")
     sampling = options.sampling(preset.sampling)
     captions = data.test.captions
-    _note_captions(system, captions, state)
+    _note_unknown(system.text, captions, state)
 
     with state.timed("sample"):
         drawn = _draw(system, captions, sampling, options.candidates, "sample")
@@ -232,22 +245,22 @@ def _train_and_score(options: T2IOptions, table: _Table) -> ModelInfo:
     save_sheet(options.out / "samples", data.test.ids[:SHEET], captions[:SHEET], shown)
     return ModelInfo(
         preset=preset.name,
-        encoder_attention=preset.model.encoder_attention.name,
-        decoder_attention=preset.model.decoder_attention.name,
+        encoder_attention=attention_name(preset.model.encoder_attention),
+        decoder_attention=attention_name(preset.model.decoder_attention),
         params=system.model.num_parameters,
         checkpoint_sha256=files.sha256(options.out / "checkpoint" / MODEL_FILE),
     )
 
 
-def _note_captions(system: Nuwa, captions: Sequence[str], state: Run) -> None:
-    batch = system.text.encode(captions)
-    if batch.truncated:
-        reason = (
-            f"{len(batch.truncated)} of {len(captions)} captions are longer than 77 tokens and lost their last words"
-        )
+def _note_long(tokenizer: TextTokenizer, captions: Sequence[str], state: Run) -> None:
+    if truncated := tokenizer.encode(captions).truncated:
+        reason = f"{len(truncated)} of {len(captions)} captions are longer than 77 tokens and lost their last words"
         state.skipped.append(Skipped(id="long captions", reason=reason))
-    if batch.unknown:
-        reason = f"{batch.unknown} word pieces of the test captions never stand in a training caption"
+
+
+def _note_unknown(tokenizer: TextTokenizer, captions: Sequence[str], state: Run) -> None:
+    if unknown := tokenizer.encode(captions).unknown:
+        reason = f"{unknown} word pieces of the test captions never stand in a training caption"
         state.skipped.append(Skipped(id="unknown words", reason=reason))
 
 
@@ -273,17 +286,4 @@ def _best(table: _Table, drawn: Tensor, captions: Sequence[str]) -> Tensor:
     """Of each caption's pictures (m, K, 3, h, w) the one nearest to it by CLIPSIM, (m, 3, h, w)."""
     if drawn.shape[1] == 1:
         return drawn[:, 0]
-    texts = table.clip_judge.encode_texts(list(captions)).cpu()
-    scores = torch.stack(
-        [
-            torch.cat(
-                [
-                    caption_similarity(table.clip_judge.encode_images(part.to(table.device)).cpu(), text)
-                    for part, text in zip(drawn[:, k].split(BATCH), texts.split(BATCH), strict=True)
-                ]
-            )
-            for k in range(drawn.shape[1])
-        ],
-        dim=1,
-    )
-    return drawn[torch.arange(len(drawn)), scores.argmax(dim=1)]
+    return best_of(drawn, caption_scores(table.clip_judge, drawn, captions, device=table.device, batch=BATCH))

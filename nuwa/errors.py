@@ -19,8 +19,9 @@ def run_cli(main: Callable[[list[str]], object], argv: Sequence[str] | None = No
     """Run ``main(arguments)`` and return the exit code: ``sys.exit(run_cli(main))``.
 
     ``--debug`` anywhere among the arguments is taken out and makes every exception show its traceback. Without it,
-    ValueError gives 2, StorageError and OSError 1, Ctrl-C 130, each with one sentence. Any other exception is a fault
-    of the program and passes through. Wrong options are answered by tyro, with the nearest right one and code 2.
+    ValueError gives 2, StorageError, OSError and FloatingPointError 1, Ctrl-C 130, each with one sentence. Any other
+    exception is a fault of the program and passes through. Wrong options are answered by tyro, with the nearest right
+    one and code 2.
 
     Args:
         main: takes the arguments without the program's name and passes them to ``tyro.cli(..., args=arguments)``.
@@ -53,7 +54,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         return "stopped by Ctrl-C", INTERRUPTED
     if isinstance(error, ValueError):
         return _error(f"{error} (--debug shows where)"), USAGE
-    if isinstance(error, StorageError):
+    if isinstance(error, StorageError | FloatingPointError):  # a training that diverged is a result and no fault
         return _error(str(error)), FAILED
     if isinstance(error, OSError):
         return _error(f"{error.strerror or error}{_at(error)} (--debug shows where)"), FAILED

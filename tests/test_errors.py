@@ -54,9 +54,10 @@ def chained() -> Exception:
             1,
             "error: disk full; free some space and run the same command again\n",
         ),
+        (FloatingPointError("step 3 gave nan"), 1, "error: step 3 gave nan\n"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C\n"),
     ],
-    ids=["value", "storage", "os", "full", "full-chained", "full-safetensors", "interrupt"],
+    ids=["value", "storage", "os", "full", "full-chained", "full-safetensors", "diverged", "interrupt"],
 )
 def test_one_sentence_and_a_code(
     error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]

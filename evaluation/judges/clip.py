@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from evaluation.judges import weights
 from evaluation.judges.frozen import Judge
 from evaluation.judges.pictures import SIZE_PX, prepare
-from nuwa.tokenizers.text import TEXT_GRID, TextTokenizer
+from nuwa.tokenizers.text import TEXT_GRID, TextBatch, TextTokenizer
 
 NAME = "sprites CLIP judge 1"
 
@@ -58,22 +58,26 @@ class ClipJudge(Judge):
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors (b, e) float32 of captions.
+        """Unit vectors (b, e) float32 of captions; of one with more than 77 tokens the first are read.
 
-        ValueError for one text instead of a list, for a caption of more than 77 tokens, and for one without any word
-        that the judge knows.
+        ValueError for one text instead of a list, and for a caption without any word that the judge knows.
         """
         batch = self.tokenizer.encode(texts)
-        for row in batch.truncated:
-            raise ValueError(f"caption {row}: expected at most {TEXT_GRID.size} tokens, got {texts[row]!r}; shorten it")
-        known = ((batch.ids > 1) & batch.valid).sum(dim=1) - 2  # 0 is padding, 1 <unk>; two of the rest are the ends
-        for row in (known == 0).nonzero().flatten().tolist():
+        for row in (~_has_words(batch)).nonzero().flatten().tolist():
             raise ValueError(
                 f"caption {row}: expected words of the sprites world, got {texts[row]!r}; name what is shown"
             )
         device: torch.device = self.network.positional_embedding.device
         with torch.autocast(device.type, enabled=False):
             return F.normalize(encode_text(self.network, batch.ids.to(device)), dim=-1)
+
+    def knows(self, texts: Sequence[str]) -> list[bool]:
+        """Whether each text has a word that the judge knows, so that :meth:`encode_texts` can take it."""
+        return _has_words(self.tokenizer.encode(texts)).tolist()
+
+
+def _has_words(batch: TextBatch) -> Tensor:
+    return ((batch.ids > 1) & batch.valid).sum(dim=1) > 2  # 0 is padding, 1 <unk>; two of the rest are the ends
 
 
 def load_clip_judge(device: torch.device | str = "cpu", *, folder: Path = weights.FOLDER) -> ClipJudge:
@@ -87,7 +91,7 @@ def load_clip_judge(device: torch.device | str = "cpu", *, folder: Path = weight
 
 def build_clip(size: ClipSize, vocab_size: int) -> Any:
     """``clip.model.CLIP`` for 32 px and 77 tokens, with fresh weights."""
-    return _clip_model().CLIP(
+    return clip_model().CLIP(
         **asdict(size), image_resolution=SIZE_PX, context_length=TEXT_GRID.size, vocab_size=vocab_size
     )
 
@@ -97,14 +101,14 @@ def encode_text(network: Any, ids: Tensor, group: int = 64) -> Tensor:
 
     The text tower is causal and reads a caption at its end, so the padding says nothing and costs most of the work.
     """
-    lengths = (ids > 0).sum(dim=1)
+    lengths = ids.argmax(dim=1) + 1  # the end has the highest id, and 0 is a piece too in OpenAI's vocabulary
     order = lengths.argsort(stable=True)
     parts = [network.encode_text(ids[rows, : int(lengths[rows[-1]])]) for rows in order.split(group)]
     return torch.cat(parts)[order.argsort()]
 
 
 @cache
-def _clip_model() -> Any:
+def clip_model() -> Any:
     """clip-anytorch's model.py alone: the package around it imports torchvision and pkg_resources."""
     path = importlib.metadata.distribution("clip-anytorch").locate_file("clip/model.py")
     spec = importlib.util.spec_from_file_location("evaluation_clip_model", str(path))

@@ -22,19 +22,21 @@ def frechet_distance(mu1: Tensor, sigma1: Tensor, mu2: Tensor, sigma2: Tensor) -
 
 
 def distance_of_features(features1: Tensor, features2: Tensor, ddof: int = 1) -> Tensor:
-    """Distance () float64 of two sets of features (n, d).
+    """Distance () float64 of two sets of features (n, d)."""
+    return from_factors(*factor_of_features(features1, ddof), *factor_of_features(features2, ddof))
 
-    With fewer samples than features, the centred samples themselves are the factor of the covariance, so a d of 2,048
-    costs no more than n does.
+
+def factor_of_features(features: Tensor, ddof: int = 1) -> tuple[Tensor, Tensor]:
+    """Mean (d,) of features (n, d) and a factor (d, r) of their covariance, float64.
+
+    With fewer samples than features, the centred samples themselves are the factor, so a d of 2,048 costs no more than n
+    does.
     """
-    sides = []
-    for features in (features1, features2):
-        if features.dim() != 2 or len(features) < 2:
-            raise ValueError(f"features: expected (n, d) with n >= 2, got {tuple(features.shape)}")
-        mean = features.double().mean(0)
-        centred = (features.double() - mean) / (len(features) - ddof) ** 0.5
-        sides += [mean, centred.T if len(features) < len(mean) else factor(centred.T @ centred, len(mean))]
-    return from_factors(*sides)
+    if features.dim() != 2 or len(features) < 2:
+        raise ValueError(f"features: expected (n, d) with n >= 2, got {tuple(features.shape)}")
+    mean = features.double().mean(0)
+    centred = (features.double() - mean) / (len(features) - ddof) ** 0.5
+    return mean, centred.T if len(features) < len(mean) else factor(centred.T @ centred, len(mean))
 
 
 def from_factors(mu1: Tensor, factor1: Tensor, mu2: Tensor, factor2: Tensor) -> Tensor:

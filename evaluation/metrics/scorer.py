@@ -16,14 +16,13 @@ from evaluation.metrics.blur import blur
 from evaluation.metrics.caption_accuracy import NamedScenes, Outcomes, caption_accuracy, outcomes
 from evaluation.metrics.clipsim import caption_similarity, clipsim
 from evaluation.metrics.fid import fid
-from evaluation.metrics.inception_score import inception_score
-from evaluation.metrics.judged import ClipJudge, ImageJudge, Judged
+from evaluation.metrics.inception_score import inception_score, too_few
+from evaluation.metrics.judged import ClipJudge, ImageJudge, Judged, check_weights
 from evaluation.protocols import (
     CaptionAccuracyProtocol,
     CLIPSIMProtocol,
     FIDProtocol,
     InceptionScoreProtocol,
-    Protocol,
     sprites,
 )
 from evaluation.records import MetricValue
@@ -68,7 +67,7 @@ class PictureScorer:
             (image_judge, self.protocols.caption_accuracy),
             (clip_judge, self.protocols.clipsim),
         ):
-            _check_weights(judge, protocol)
+            check_weights(judge, protocol)
         self.ks = tuple(ks)
         self.device = torch.device(device)
         self._image_judge = image_judge
@@ -140,10 +139,13 @@ class PictureScorer:
         return chosen
 
     def estimates(self, reference: PictureScorer | None = None) -> list[Estimate]:
-        """All numbers with their intervals and replicates; FID-k where there is a ``reference``."""
+        """All numbers with their intervals and replicates; FID-k where there is a ``reference``.
+
+        What so few pictures do not allow is not among them, and stands in :attr:`impossible`.
+        """
         judged, protocols = self._judged(), self.protocols
         found = [] if reference is None else self._distances(reference)
-        if protocols.inception_score is not None:
+        if protocols.inception_score is not None and not self.impossible:
             found.append(inception_score(judged.logits, protocols.inception_score))
         if protocols.clipsim is not None and judged.similarities is not None:
             found.append(clipsim(judged.similarities, protocols.clipsim))
@@ -165,6 +167,13 @@ class PictureScorer:
         if judged.outcomes is None or self.protocols.caption_accuracy is None:
             raise ValueError("caption accuracy: expected the scenes the captions name; pass expected= to update")
         return [estimate.record for estimate in caption_accuracy(judged.outcomes, self.protocols.caption_accuracy)]
+
+    @property
+    def impossible(self) -> dict[str, str]:
+        """Names of the metrics that need more pictures than there are, each with the reason."""
+        protocol = self.protocols.inception_score
+        reason = None if protocol is None else too_few(len(self), protocol)
+        return {} if reason is None else {"IS": reason}
 
     @property
     def right(self) -> Tensor:
@@ -226,14 +235,3 @@ class PictureScorer:
         if self._size is not None and size != self._size and self.protocols.fid.resize == "none":
             raise ValueError(f"images: expected {self._size} pixels as before, got {size}; resize to one size first")
         self._size = size
-
-
-def _check_weights(judge: object, protocol: Protocol | None) -> None:
-    digest = getattr(judge, "sha256", None)
-    if protocol is None or digest is None or protocol.weights_sha256 is None:
-        return
-    if not digest.startswith(protocol.weights_sha256):
-        raise ValueError(
-            f"{protocol.id}: expected the weights {protocol.weights_sha256}, got {digest}; a number of other weights "
-            "needs a protocol of its own"
-        )

@@ -8,7 +8,17 @@ from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.choice import BACKENDS, choose
 from nuwa.attention.cost import Cost, cost
 from nuwa.attention.masks import dependencies, mask, neighbours
-from nuwa.attention.spec import ATTENTION, AttentionSpec, Axial3D, Block3D, Full, Nearby3D
+from nuwa.attention.spec import (
+    ATTENTION,
+    AttentionSpec,
+    Axial3D,
+    Block3D,
+    Full,
+    Nearby3D,
+    Pattern,
+    axial_in_turn,
+    over_layers,
+)
 
 __all__ = [
     "ATTENTION",
@@ -20,11 +30,14 @@ __all__ = [
     "Cost",
     "Full",
     "Nearby3D",
+    "Pattern",
     "Problem",
     "attend",
+    "axial_in_turn",
     "choose",
     "cost",
     "dependencies",
     "mask",
     "neighbours",
+    "over_layers",
 ]

@@ -57,23 +57,23 @@ Backward = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tens
 
 
 def in_chunks(
-    q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward, *, uniform: bool = False
+    q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward, *, equal: int | None = None
 ) -> Tensor:
     """Attention (b, n, s_q, k) by functions that work on one chunk of heads, differentiable once.
 
-    ``uniform`` makes all chunks of one size, for functions that are compiled for it.
+    ``equal`` asks for chunks of one size all, of about so many numbers, for functions that are compiled for it.
     """
-    out: Tensor = _Chunked.apply(q, k, v, forward, backward, uniform)
+    out: Tensor = _Chunked.apply(q, k, v, forward, backward, equal)
     return out
 
 
 class _Chunked(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward, uniform: bool
+        ctx: Any, q: Tensor, k: Tensor, v: Tensor, forward: Forward, backward: Backward, equal: int | None
     ) -> Tensor:
         ctx.save_for_backward(q, k, v)
-        ctx.gradients, ctx.parts = backward, list(_chunks(q, uniform))
+        ctx.gradients, ctx.parts = backward, list(_chunks(q, equal))
         out = q.new_empty(q.shape)
         with torch.autocast(q.device.type, enabled=False):  # the inputs' precision is the caller's choice already
             for part in ctx.parts:
@@ -93,13 +93,13 @@ class _Chunked(torch.autograd.Function):
         return grad_q, grad_k, grad_v, None, None, None
 
 
-def _chunks(q: Tensor, uniform: bool) -> Iterator[tuple[slice, slice]]:
+def _chunks(q: Tensor, equal: int | None) -> Iterator[tuple[slice, slice]]:
     """Slices of batch and heads: some heads of one sample, or all heads of some samples. Everything at once off the CPU."""
     b, n, s, k = q.shape
-    fit = max(1, CHUNK // (s * k)) if q.device.type == "cpu" else b * n
+    fit = max(1, (equal or CHUNK) // (s * k)) if q.device.type == "cpu" else b * n
     heads = max(i for i in range(1, min(fit, n) + 1) if n % i == 0)
     samples = max(1, fit // n)
-    if uniform:
+    if equal is not None:
         samples = max(i for i in range(1, min(samples, b) + 1) if b % i == 0)
     for i, j in itertools.product(range(0, b, samples), range(0, n, heads)):
         yield slice(i, i + samples), slice(j, j + heads)

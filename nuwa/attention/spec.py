@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import reduce
+from operator import or_
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor
 
@@ -17,6 +19,8 @@ from nuwa.registry import Registry
 
 Axes = tuple[Tensor, Tensor, Tensor]
 """Coordinates along frames, rows and columns: three integer tensors that broadcast against each other."""
+
+Axis = Literal["t", "h", "w"]
 
 Extent = tuple[int | None, int | None, int | None]
 """One whole number per axis (frames, rows, columns) in tokens, or None for the whole axis."""
@@ -75,14 +79,32 @@ class Block3D(AttentionSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class Axial3D(AttentionSpec):
-    """A cell sees the three lines through it: axial attention (arXiv 1912.12180; arXiv 2111.12417, Table 7)."""
+    """A cell sees the lines through it: axial attention (arXiv 1912.12180; arXiv 2111.12417, Table 7).
+
+    Attributes:
+        axes: along which the lines run. By default one layer sees all three; :func:`axial_in_turn` gives each layer one.
+
+    Raises:
+        ValueError: an axis is unknown or named twice, or none is named.
+    """
 
     name: ClassVar[str] = "axial3d"
+    axes: tuple[Axis, ...] = ("t", "h", "w")
+
+    def __post_init__(self) -> None:
+        known = get_args(Axis)
+        if (
+            not isinstance(self.axes, tuple)
+            or not self.axes
+            or sorted(set(self.axes) & set(known)) != sorted(self.axes)
+        ):
+            raise ValueError(f"axes: expected some of {known}, each once, got {self.axes!r}; one axis is ('t',)")
 
     def admits(self, centre: Axes, key: Axes) -> Tensor:
-        """At least two of the three coordinates are equal."""
+        """On a line along one of the axes: the coordinates on both others are equal."""
         t, h, w = (c == k for c, k in zip(centre, key, strict=True))
-        return (t & h) | (t & w) | (h & w)
+        lines = {"t": h & w, "h": t & w, "w": t & h}
+        return reduce(or_, (lines[axis] for axis in self.axes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +147,25 @@ ATTENTION: Registry[type[AttentionSpec]] = Registry("attention variant")
 
 for _spec in (Full, Block3D, Axial3D, Nearby3D):
     ATTENTION.add(_spec.name, _spec)
+
+
+Pattern = AttentionSpec | tuple[AttentionSpec, ...]
+"""Attention over depth: one variant for every layer, or several that layers take in turn."""
+
+
+def axial_in_turn() -> tuple[Axial3D, ...]:
+    """The pattern of axial transformers: a layer along frames, one along rows, one along columns, and again."""
+    return tuple(Axial3D(axes=(axis,)) for axis in get_args(Axis))
+
+
+def over_layers(pattern: Pattern, num_layers: int) -> tuple[AttentionSpec, ...]:
+    """The variant of each of ``num_layers`` layers.
+
+    >>> [spec.name for spec in over_layers((Full(), Nearby3D()), 3)]
+    ['full', 'nearby3d', 'full']
+    """
+    specs = (pattern,) if isinstance(pattern, AttentionSpec) else pattern
+    return tuple(specs[layer % len(specs)] for layer in range(num_layers))
 
 
 def _check(what: str, widths: Extent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from nuwa.attention import ATTENTION, AttentionSpec, Full, Nearby3D
+from nuwa.attention import ATTENTION, AttentionSpec, Full, Nearby3D, Pattern, over_layers
 from nuwa.grid import Grid
 
 
@@ -13,7 +13,8 @@ from nuwa.grid import Grid
 class ModelSizes:
     """An encoder over conditions and a decoder over the target grid (paper, section 3.2): what one chooses.
 
-    ``encoder_attention`` serves grids with rows and columns (sketches, given pictures); text is always seen whole.
+    ``encoder_attention`` serves grids with rows and columns (sketches, given pictures); text is always seen whole. An
+    attention is one variant for all layers or a tuple of variants that layers take in turn, ``(Full(), Nearby3D())``.
     """
 
     d: int = 128
@@ -22,8 +23,8 @@ class ModelSizes:
     decoder_layers: int = 6
     ff_ratio: int = 4
     dropout: float = 0.0
-    encoder_attention: AttentionSpec = Nearby3D()
-    decoder_attention: AttentionSpec = Nearby3D()
+    encoder_attention: Pattern = Nearby3D()
+    decoder_attention: Pattern = Nearby3D()
     stem: Literal["nearby", "raster"] = "nearby"
 
     def __post_init__(self) -> None:
@@ -34,12 +35,24 @@ class ModelSizes:
             raise ValueError(f"dropout: expected a share in [0, 1), got {self.dropout}")
         if self.d % self.num_heads:
             raise ValueError(f"d: expected a multiple of num_heads = {self.num_heads}, got {self.d}")
+        for name in ("encoder_attention", "decoder_attention"):
+            _check_pattern(name, getattr(self, name))
         if self.stem not in ("nearby", "raster"):
             raise ValueError(f"stem: expected 'nearby' or 'raster', got {self.stem!r}")
 
     def on(self, grid: Grid, *, num_codes: int, vocab_size: int) -> ModelConfig:
         """These sizes for a target grid and the vocabularies of two trained tokenizers."""
         return ModelConfig(grid=grid, num_codes=num_codes, vocab_size=vocab_size, **vars(self))
+
+    @property
+    def encoder_specs(self) -> tuple[AttentionSpec, ...]:
+        """The encoder's attention, layer by layer."""
+        return over_layers(self.encoder_attention, self.encoder_layers)
+
+    @property
+    def decoder_specs(self) -> tuple[AttentionSpec, ...]:
+        """The decoder's attention, layer by layer."""
+        return over_layers(self.decoder_attention, self.decoder_layers)
 
     @property
     def text_attention(self) -> AttentionSpec:
@@ -60,8 +73,8 @@ class ModelConfig(ModelSizes):
         state = dict(vars(self))
         state["grid"] = list(self.grid.shape)
         for name in ("encoder_attention", "decoder_attention"):
-            spec: AttentionSpec = state[name]
-            state[name] = {"name": spec.name, **asdict(spec)}  # type: ignore[call-overload]
+            pattern: Pattern = state[name]
+            state[name] = [*map(spec_to_dict, pattern)] if isinstance(pattern, tuple) else spec_to_dict(pattern)
         return state
 
     @classmethod
@@ -74,8 +87,19 @@ class ModelConfig(ModelSizes):
             )
         state = dict(state, grid=Grid(*state["grid"]))
         for name in ("encoder_attention", "decoder_attention"):
-            state[name] = spec_from_dict(state[name])
+            found = state[name]
+            state[name] = tuple(map(spec_from_dict, found)) if isinstance(found, list) else spec_from_dict(found)
         return cls(**state)
+
+
+def attention_name(pattern: Pattern) -> str:
+    """What records and tables call a pattern: the variant's name, or the names over depth, ``"full+nearby3d"``."""
+    return "+".join(spec.name for spec in ((pattern,) if isinstance(pattern, AttentionSpec) else pattern))
+
+
+def spec_to_dict(spec: AttentionSpec) -> dict[str, Any]:
+    """Name and parameters of an attention variant; :func:`spec_from_dict` reads them."""
+    return {"name": spec.name, **asdict(spec)}  # type: ignore[call-overload]
 
 
 def spec_from_dict(state: dict[str, Any]) -> AttentionSpec:
@@ -88,3 +112,9 @@ def spec_from_dict(state: dict[str, Any]) -> AttentionSpec:
     if unknown:
         raise ValueError(f"attention {state['name']!r}: unknown parameters {sorted(unknown)}")
     return variant(**parameters)
+
+
+def _check_pattern(name: str, pattern: Pattern) -> None:
+    specs = pattern if isinstance(pattern, tuple) else (pattern,)
+    if not specs or not all(isinstance(spec, AttentionSpec) for spec in specs):
+        raise ValueError(f"{name}: expected an attention such as Nearby3D() or a tuple of them, got {pattern!r}")

@@ -60,8 +60,8 @@ class Decoder(nn.Module):
         """Logits (b, s, v) of tokens (b, s) int64; the logits of a cell do not depend on its own token or a later one."""
         self.config.grid.check(tokens.shape[1])
         x = self.stem(tokens) + self.positions()
-        for layer in self.layers:
-            x = layer(x, self.config.decoder_attention, self.config.grid, conditions)
+        for layer, spec in zip(self.layers, self.config.decoder_specs, strict=True):
+            x = layer(x, spec, self.config.grid, conditions)
         return self.head(self.norm(x))
 
 

@@ -29,8 +29,9 @@ class Stem(nn.Module, abc.ABC):
         self.bos = nn.Parameter(torch.randn(d) * 0.5)
         nn.init.normal_(self.tokens.weight, std=0.5)
 
+    @staticmethod
     @abc.abstractmethod
-    def sources(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    def sources(grid: Grid, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """Earlier cells that feed each cell: indices (s, m) int64 and whether they exist (s, m) bool."""
 
     def forward(self, tokens: Tensor, cells: Tensor | None = None) -> Tensor:
@@ -38,7 +39,7 @@ class Stem(nn.Module, abc.ABC):
 
         Tokens that do not stand before a cell are not read, so they may hold anything that is a valid code.
         """
-        index, exists = self.sources(tokens.device)
+        index, exists = self.sources(self.grid, tokens.device)
         if cells is not None:
             index, exists = index[cells], exists[cells]
         b = tokens.shape[0]
@@ -52,11 +53,12 @@ class Stem(nn.Module, abc.ABC):
                 out = out + neighbour @ self.maps[source]
         return out
 
-    def dependencies(self) -> Tensor:
+    @classmethod
+    def reads(cls, grid: Grid) -> Tensor:
         """Bool (s, s): the row's input is made from the column's token."""
-        index, exists = self.sources("cpu")
-        admitted = torch.zeros(self.grid.size, self.grid.size, dtype=torch.bool)
-        rows = torch.arange(self.grid.size)[:, None].expand_as(index)
+        index, exists = cls.sources(grid, "cpu")
+        admitted = torch.zeros(grid.size, grid.size, dtype=torch.bool)
+        rows = torch.arange(grid.size)[:, None].expand_as(index)
         admitted[rows[exists], index[exists]] = True
         return admitted
 
@@ -67,9 +69,10 @@ class NearbyStem(Stem):
     def __init__(self, grid: Grid, num_codes: int, d: int) -> None:
         super().__init__(grid, num_codes, d, num_sources=13)
 
-    def sources(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def sources(grid: Grid, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """See :class:`Stem`."""
-        return _nearby_sources(self.grid, str(device))
+        return _nearby_sources(grid, str(device))
 
 
 class RasterStem(Stem):
@@ -78,9 +81,10 @@ class RasterStem(Stem):
     def __init__(self, grid: Grid, num_codes: int, d: int) -> None:
         super().__init__(grid, num_codes, d, num_sources=1)
 
-    def sources(self, device: torch.device | str) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def sources(grid: Grid, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """See :class:`Stem`."""
-        before = torch.arange(self.grid.size, device=device)[:, None] - 1
+        before = torch.arange(grid.size, device=device)[:, None] - 1
         return before.clamp_min(0), before >= 0
 
 

@@ -6,69 +6,87 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nuwa.attention import AttentionSpec, mask, neighbours
-from nuwa.grid import Grid
-
 
 class Rows:
-    """Rows of an attention pattern: who the given cells see, ready to be looked up again and again.
+    """Rows of an attention pattern: who the cells of a step see, ready to be looked up again and again.
 
     Keys are gathered where the cells see few of them, otherwise all keys up to the last one seen are masked.
+
+    Args:
+        seen: bool (m, s), the keys that each of m cells sees.
+        place: (s,) int64, where each key lies in the cache; in their own order where it is not given.
+        device: of the cache.
     """
 
-    def __init__(
-        self, spec: AttentionSpec, cells: Tensor, grid: Grid, kv_grid: Grid | None = None, *, causal: bool
-    ) -> None:
-        device = cells.device
-        index, exists = neighbours(spec, grid, kv_grid, causal=causal, device=device)
-        index, exists = index[cells], exists[cells]
-        widest = int(exists.sum(dim=1).max())
-        self.index, self.exists = index[:, :widest], exists[:, :widest]
-        self.reach = int(self.index.max()) + 1
-        self.gathers = self.index.numel() < self.reach
-        if not self.gathers:
-            self.visible = mask(spec, grid, kv_grid, causal=causal, device=device)[cells, : self.reach]
-            if bool(self.visible.all()):
-                self.visible = self.visible[:1]
+    def __init__(self, seen: Tensor, place: Tensor | None = None, device: torch.device | str = "cpu") -> None:
+        row, key = seen.nonzero(as_tuple=True)
+        at = key if place is None else place[key]
+        reach = int(at.max()) + 1
+        count = seen.sum(dim=1)
+        widest = int(count.max())
+        self.visible: Tensor | None = None
+        self.index: Tensor | None = None
+        if len(seen) * widest < reach:
+            # Cells with fewer keys repeat their first one, whose weight is taken away again.
+            exists = torch.arange(widest) < count[:, None]
+            index = at[count.cumsum(0) - count][:, None].repeat(1, widest)
+            index[exists] = at
+            self.index = index.flatten().to(device)
+            self.shape = index.shape
+            self.absent = None if bool(exists.all()) else (~exists)[..., None, None, None].to(device)
+        else:
+            visible = torch.zeros(len(seen), reach, dtype=torch.bool)
+            visible[row, at] = True
+            self.reach = reach
+            self.visible = None if bool(visible.all()) else visible.to(device)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether keys are fetched one by one."""
+        return self.index is not None
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Queries (b, n, m, k) of the cells over keys and values (b, n, s, k) of all cells: (b, n, m, k).
+        """Queries (b, n, m, k) of the cells over keys and values (b, n, s, k): (b, n, m, k).
 
-        ``valid`` bool (b, s) is False on padding.
+        ``valid`` bool (b, s) is False on padding; a cell that sees nothing else gets zeros.
         """
-        if self.gathers and valid is None:
-            keys, values = self._gather(k), self._gather(v)
+        if self.index is not None:
+            keys, values = self._gather(k, self.index), self._gather(v, self.index)
+            absent = self.absent
+            if valid is not None:
+                padding = ~valid.T[self.index].unflatten(0, self.shape)[..., None, None]
+                absent = padding if absent is None else absent | padding
             q = q.permute(2, 0, 1, 3)[:, None] * q.shape[-1] ** -0.5  # (m, 1, b, n, k)
-            scores = (q * keys).sum(dim=-1, keepdim=True).masked_fill(~self.exists[..., None, None, None], -torch.inf)
-            return (scores.softmax(dim=1) * values).sum(dim=1).permute(1, 2, 0, 3)
-        visible = self.visible if not self.gathers else self._dense_rows(k.shape[2])
-        k, v = k[:, :, : visible.shape[-1]], v[:, :, : visible.shape[-1]]
+            scores = (q * keys).sum(dim=-1, keepdim=True)
+            if absent is not None:
+                scores = scores.masked_fill(absent, torch.finfo(scores.dtype).min)
+            weights = scores.softmax(dim=1)
+            if valid is not None and absent is not None:  # padding may have left a cell with nothing to see
+                weights = weights.masked_fill(absent, 0.0)
+            return (weights * values).sum(dim=1).permute(1, 2, 0, 3)
+        visible = self.visible
         if valid is not None:
-            visible = visible & valid[:, None, None, : visible.shape[-1]]
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+            there = valid[:, None, None, : self.reach]
+            visible = there if visible is None else visible & there
+        return F.scaled_dot_product_attention(q, k[:, :, : self.reach], v[:, :, : self.reach], attn_mask=visible)
 
-    def _gather(self, x: Tensor) -> Tensor:
+    def _gather(self, x: Tensor, index: Tensor) -> Tensor:
         """(m, j, b, n, k) of x (b, n, s, k): whole slices of memory where x comes from a cache."""
-        return x.permute(2, 0, 1, 3).index_select(0, self.index.flatten()).unflatten(0, self.index.shape)
-
-    def _dense_rows(self, length: int) -> Tensor:
-        rows = torch.zeros(len(self.index), length, dtype=torch.bool, device=self.index.device)
-        row, place = self.exists.nonzero(as_tuple=True)  # padding points at key 0, which a row may see for itself
-        rows[row, self.index[row, place]] = True
-        return rows
+        return x.permute(2, 0, 1, 3).index_select(0, index).unflatten(0, self.shape)
 
 
 class KeyValueCache:
-    """Keys and values of one layer for every cell of a grid, filled as the cells are computed.
+    """Keys and values of one layer in so many places, overwritten as places are reused.
 
-    ``k`` and ``v`` are (b, n, s, k); in memory the cells come first, so that writing and gathering cells moves whole slices.
+    ``k`` and ``v`` are (b, n, places, k); in memory the places come first, so that writing and gathering cells moves whole
+    slices.
     """
 
-    def __init__(self, b: int, num_heads: int, s: int, head_width: int, like: Tensor) -> None:
-        self.k = like.new_zeros(s, b, num_heads, head_width).permute(1, 2, 0, 3)
-        self.v = like.new_zeros(s, b, num_heads, head_width).permute(1, 2, 0, 3)
+    def __init__(self, b: int, num_heads: int, places: int, head_width: int, like: Tensor) -> None:
+        self.k = like.new_zeros(places, b, num_heads, head_width).permute(1, 2, 0, 3)
+        self.v = like.new_zeros(places, b, num_heads, head_width).permute(1, 2, 0, 3)
 
-    def write(self, cells: Tensor, k: Tensor, v: Tensor) -> None:
-        """Store keys and values (b, n, m, k) of the cells (m,)."""
+    def write(self, places: Tensor, k: Tensor, v: Tensor) -> None:
+        """Store keys and values (b, n, m, k) in the places (m,)."""
         for kept, new in ((self.k, k), (self.v, v)):
-            kept.permute(2, 0, 1, 3).index_copy_(0, cells, new.permute(2, 0, 1, 3))
+            kept.permute(2, 0, 1, 3).index_copy_(0, places, new.permute(2, 0, 1, 3))

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from nuwa import noise
-from nuwa.attention import mask
 from nuwa.model.layers import Condition, DecoderLayer, merge_heads, split_heads
 from nuwa.model.nuwa import Decoder
-from nuwa.sampling.cache import KeyValueCache, Rows
+from nuwa.sampling.cache import KeyValueCache
 from nuwa.sampling.filters import guide, invert_cdf, probabilities
-from nuwa.sampling.schedule import schedule
+from nuwa.sampling.plan import Plan, plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,69 +80,55 @@ def decode(
         )
 
     batches = [list(conditions), list(unconditional)] if guided else [list(conditions)]
-    step_cells = steps(decoder, known=known, one_by_one=one_by_one)
-    drawn = torch.zeros(grid.size, dtype=torch.bool) if known is None else known.cpu()
+    steps = plan(decoder, known=known, one_by_one=one_by_one)
     tokens = torch.zeros(b, grid.size, dtype=torch.int64, device=device)
-    if given is not None:
-        tokens = torch.where(drawn.to(device), given.to(device), 0)
+    if given is not None and known is not None:
+        tokens = torch.where(known.to(device), given.to(device), 0)
     u = noise.uniform(noise.key("sample", sampling.seed), np.asarray(sample_indices)[:, None], np.arange(grid.size))
     uniform = torch.from_numpy(u).to(device)
 
-    branches = [_Branch(decoder, each, b) for each in batches]
-    for cells in step_cells:
-        at = cells.to(device)
-        logits = [branch.step(tokens, at) for branch in branches]
-        new = ~drawn[cells]
-        if not bool(new.any()):
+    branches = [_Branch(decoder, each, b, steps) for each in batches]
+    for step, (cells, new) in enumerate(zip(steps.cells, steps.new, strict=True)):
+        logits = [branch.step(tokens, step) for branch in branches]
+        if new is None:
             continue
-        wanted = new.to(device)
-        chosen = logits[0][:, wanted]
+        chosen = logits[0][:, new]
         if guided:
-            chosen = guide(chosen, logits[1][:, wanted], sampling.guidance)
+            chosen = guide(chosen, logits[1][:, new], sampling.guidance)
         p = probabilities(chosen, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p)
-        tokens[:, at[wanted]] = invert_cdf(p, uniform[:, at[wanted]])
+        tokens[:, cells[new]] = invert_cdf(p, uniform[:, cells[new]])
     return tokens
 
 
-def steps(decoder: Decoder, *, known: Tensor | None = None, one_by_one: bool = False) -> list[Tensor]:
-    """The decoding schedule of a decoder: cells (m,) int64 of every step."""
-    grid = decoder.config.grid
-    if one_by_one:
-        return list(torch.arange(grid.size)[:, None])
-    pattern = mask(decoder.config.decoder_attention, grid, causal=True)
-    return schedule(decoder.stem.dependencies(), [pattern], None if known is None else known.cpu())
-
-
 class _Branch:
-    """One pass over the decoder's layers per step, with the keys and values of earlier cells kept."""
+    """One pass over the decoder's layers per step, with the keys and values that later cells see kept."""
 
-    def __init__(self, decoder: Decoder, conditions: list[Condition], b: int) -> None:
+    def __init__(self, decoder: Decoder, conditions: list[Condition], b: int, steps: Plan) -> None:
         config = decoder.config
-        self.decoder, self.conditions = decoder, conditions
+        self.decoder, self.conditions, self.steps = decoder, conditions, steps
+        self.own = [steps.own[spec] for spec in config.decoder_specs]
+        self.across = [steps.across(each.spec, each.grid) for each in conditions]
         self.caches, self.memories = [], []
-        for layer in decoder.layers:
+        for layer, own in zip(decoder.layers, self.own, strict=True):
             assert isinstance(layer, DecoderLayer)
-            self.caches.append(
-                KeyValueCache(b, config.num_heads, config.grid.size, config.d // config.num_heads, decoder.stem.bos)
-            )
+            width = config.d // config.num_heads
+            self.caches.append(KeyValueCache(b, config.num_heads, own.num_places, width, decoder.stem.bos))
             self.memories.append([layer.cross.project_memory(condition.memory) for condition in conditions])
 
-    def step(self, tokens: Tensor, cells: Tensor) -> Tensor:
-        """Logits (b, m, v) of the cells (m,), whose earlier cells stand in ``tokens`` (b, s)."""
-        decoder, config = self.decoder, self.decoder.config
-        own = Rows(config.decoder_attention, cells, config.grid, causal=True)
-        across = [Rows(each.spec, cells, config.grid, each.grid, causal=False) for each in self.conditions]
+    def step(self, tokens: Tensor, step: int) -> Tensor:
+        """Logits (b, m, v) of the cells of a step, whose earlier cells stand in ``tokens`` (b, s)."""
+        decoder, config, cells = self.decoder, self.decoder.config, self.steps.cells[step]
         x = decoder.stem(tokens, cells) + decoder.positions(cells)
-        for layer, cache, memories in zip(decoder.layers, self.caches, self.memories, strict=True):
+        for layer, own, cache, memories in zip(decoder.layers, self.own, self.caches, self.memories, strict=True):
             assert isinstance(layer, DecoderLayer)
             y = layer.norm(x)
             q, k, v = layer.attention.project(y)
-            cache.write(cells, k, v)
-            attended = layer.attention.out(merge_heads(own.attend(q, cache.k, cache.v)))
+            cache.write(own.places[step], k, v)
+            attended = layer.attention.out(merge_heads(own.rows[step].attend(q, cache.k, cache.v)))
             q = split_heads(layer.cross.q(y), config.num_heads)
             seen = [
-                rows.attend(q, *memory, valid=condition.valid)
-                for rows, memory, condition in zip(across, memories, self.conditions, strict=True)
+                rows[step].attend(q, *memory, valid=condition.valid)
+                for rows, memory, condition in zip(self.across, memories, self.conditions, strict=True)
             ]
             x = x + attended + layer.cross.out(merge_heads(sum(seen[1:], start=seen[0])))
             x = x + layer.ff(layer.ff_norm(x))

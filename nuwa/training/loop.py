@@ -96,6 +96,8 @@ def finished(folder: Path, config: dict[str, Any]) -> bool:
 
 
 def _resume(stage: Stage, folder: Path) -> tuple[int, float]:
+    for part in folder.glob(".*.part"):  # of a run that was killed while it wrote; the folder belongs to one run
+        part.unlink()
     path = folder / checkpoint.STATE
     if not path.exists():
         (folder / LOG).unlink(missing_ok=True)

@@ -26,6 +26,8 @@ from nuwa.attention import (
 SPECS = [
     Full(),
     Axial3D(),
+    Axial3D(axes=("h",)),
+    Axial3D(axes=("w", "t")),
     Block3D(block=(2, 3, 2)),
     Block3D(block=(None, 1, 4)),
     Nearby3D(),
@@ -41,7 +43,7 @@ odd = st.sampled_from([1, 3, 5, 7, None])
 widths = st.sampled_from([1, 2, 3, 4, 9, None])
 specs = st.one_of(
     st.just(Full()),
-    st.just(Axial3D()),
+    st.builds(Axial3D, axes=st.lists(st.sampled_from("thw"), min_size=1, unique=True).map(tuple)),
     st.builds(Block3D, block=st.tuples(widths, widths, widths)),
     st.builds(Nearby3D, extent=st.tuples(odd, odd, odd)),
 )
@@ -57,7 +59,8 @@ def by_hand(spec: AttentionSpec, grid: Grid, kv_grid: Grid, causal: bool) -> lis
         if isinstance(spec, Full):
             return True
         if isinstance(spec, Axial3D):
-            return sum(c != k for c, k in zip(centre, key, strict=True)) <= 1
+            away = [axis for axis, c, k in zip("thw", centre, key, strict=True) if c != k]
+            return not away or (len(away) == 1 and away[0] in spec.axes)
         for axis in range(3):
             if isinstance(spec, Block3D):
                 width = spec.block[axis]

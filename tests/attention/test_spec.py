@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from nuwa.attention import ATTENTION, Block3D, Nearby3D
+import pytest
+import torch
+
+from nuwa import Grid
+from nuwa.attention import ATTENTION, Axial3D, Block3D, Full, Nearby3D, axial_in_turn, mask, over_layers
 
 
 def test_the_four_variants_are_registered() -> None:
@@ -46,3 +50,21 @@ def test_bad_block() -> None:
     with pytest.raises(ValueError, match=r"block on axis w: expected a whole number >= 1, got -1"):
         Block3D(block=(2, 2, -1))
     assert Block3D(block=(2, None, 4)).block == (2, None, 4)  # even widths are fine for blocks
+
+
+@pytest.mark.parametrize("axes", [(), ("x",), ("t", "t"), ["t"], "t", ("t", "h", "w", "t")])
+def test_bad_axes(axes: Any) -> None:
+    with pytest.raises(ValueError, match=r"axes: expected some of \('t', 'h', 'w'\), each once, got"):
+        Axial3D(axes=axes)
+
+
+def test_layers_of_one_axis_each_make_up_the_union() -> None:
+    grid = Grid(3, 4, 5)
+    lines = [mask(spec, grid, causal=True) for spec in axial_in_turn()]
+    assert torch.equal(torch.stack(lines).any(dim=0), mask(Axial3D(), grid, causal=True))
+    assert [int(line.sum(1).max()) for line in lines] == [3, 4, 5]
+
+
+def test_a_pattern_is_repeated_over_depth() -> None:
+    assert over_layers(Nearby3D(), 3) == (Nearby3D(),) * 3
+    assert over_layers((Full(), Nearby3D()), 5) == (Full(), Nearby3D(), Full(), Nearby3D(), Full())

@@ -14,7 +14,7 @@ from nuwa.attention import mask
 from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
-from nuwa.sampling.decode import steps
+from nuwa.sampling import plan
 from nuwa.system import vqgan_config
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
@@ -74,8 +74,8 @@ def test_it_is_decoded_in_fewer_steps_than_cells(preset: Preset) -> None:
     config = config_of(preset)
     with torch.device("meta"):
         decoder = NuwaModel(dataclasses.replace(config, d=2, num_heads=1, decoder_layers=1, encoder_layers=1)).decoder
-    assert len(steps(decoder)) < config.grid.size / 2
-    assert mask(config.decoder_attention, config.grid, causal=True).diagonal().all()
+    assert len(plan(decoder).order) < config.grid.size / 2
+    assert all(mask(spec, config.grid, causal=True).diagonal().all() for spec in config.decoder_specs)
 
 
 def test_smoke_makes_pictures() -> None:

@@ -70,3 +70,18 @@ def test_picture_that_breaks_later_is_left_out_and_named(coco: Path) -> None:
     assert len(data.test) == 2
     assert [each.id for each in data.test.skipped] == [broken]
     assert torch.equal(data.test.images[0, 0], torch.full((32, 32), 110, dtype=torch.uint8))
+
+
+def test_unusable_captions_are_left_out_unread_and_named(coco: Path) -> None:
+    data = DATASETS["coco"](options(coco))
+    first = data.test.dataset.captions[data.test.rows[0]]
+    (coco / "val2017" / "10.png").unlink()  # it would be named as unreadable if it were read
+    few = data.only(lambda captions: [caption != first for caption in captions], "said so")
+    assert [(each.id[:2], each.reason) for each in few.test.skipped] == [("10", "said so")]
+    assert {name[:2] for name in few.test.ids} == {"11", "12"}
+    assert few.real.ids == data.real.ids
+
+
+def test_no_usable_caption_at_all(coco: Path) -> None:
+    with pytest.raises(ValueError, match="no caption of 3 can be used: said so"):
+        DATASETS["coco"](options(coco)).only(lambda captions: [False] * len(captions), "said so")

@@ -138,6 +138,42 @@ def test_unreadable_generated_picture_is_left_out_and_named(options: T2IOptions,
     assert "test-seen-000003" in {each.id for each in scored.skipped}
 
 
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """COCO's layout with 24 pictures of val, of which one is cut short, and captions that no judge was made for."""
+    for split, numbers in (("train", range(4)), ("val", range(10, 34))):
+        (tmp_path / f"{split}2017").mkdir()
+        images, captions = [], []
+        for n in numbers:
+            file = tmp_path / f"{split}2017" / f"{n}.jpg"
+            blocks = np.random.default_rng(n).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+            Image.fromarray(blocks).resize((50, 40)).save(file)
+            images.append({"id": n, "file_name": file.name, "height": 40, "width": 50})
+            captions.append({"id": 100 + n, "image_id": n, "caption": f"a red box on a {n}th street"})
+        if split == "val":
+            captions[0]["caption"] = "Zebras graze"  # the judge of sprites knows no word of it
+            captions[1]["caption"] = "a red box " * 30
+            file.write_bytes(file.read_bytes()[:300])
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        document = json.dumps({"images": images, "annotations": captions})
+        (tmp_path / "annotations" / f"captions_{split}2017.json").write_text(document)
+    return tmp_path
+
+
+def test_photographs_and_captions_of_every_kind(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(T2IOptions(data="coco", root=photographs, preset="smoke", candidates=1, device="cpu", out=out))
+    record = read_record(out / "record.json")
+    assert record.rows[0].metrics[0].n == 22
+    skipped = {each.id: each.reason for each in record.skipped}
+    assert "knows no word" in skipped["110"]
+    assert "33.jpg" in skipped["133"]
+    assert skipped["long captions"].startswith("1 of 22 captions")
+    assert "at least 20 pictures" in skipped["IS of real pictures"]  # the floor is made of the four of train
+    assert not (out / "generated" / "110.png").exists()
+    assert (out / "generated" / "111.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

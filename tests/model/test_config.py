@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from nuwa import Grid
-from nuwa.attention import ATTENTION, AttentionSpec, Block3D, Nearby3D
-from nuwa.model.config import ModelConfig, ModelSizes, spec_from_dict
+from nuwa.attention import ATTENTION, Axial3D, Block3D, Full, Nearby3D, Pattern, axial_in_turn
+from nuwa.model.config import ModelConfig, ModelSizes, attention_name, spec_from_dict
 
 SPECS = [
     *(ATTENTION[name]() for name in ATTENTION),
     Nearby3D(extent=(None, 5, 1)),
     Block3D(block=(1, None, 4)),
+    (Full(), Nearby3D(extent=(3, 5, 5))),
+    axial_in_turn(),
 ]
 
 
@@ -24,11 +26,22 @@ def config(**sizes: Any) -> ModelConfig:
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=str)
-def test_json_round_trip(spec: AttentionSpec) -> None:
+def test_json_round_trip(spec: Pattern) -> None:
     one = config(d=64, stem="raster", dropout=0.1, encoder_attention=spec, decoder_attention=Nearby3D())
     other = dataclasses.replace(one, encoder_attention=Nearby3D(), decoder_attention=spec)
     for each in (one, other):
         assert ModelConfig.from_dict(json.loads(json.dumps(each.to_dict()))) == each
+
+
+def test_layers_take_the_variants_of_a_pattern_in_turn() -> None:
+    one = config(decoder_layers=4, decoder_attention=axial_in_turn(), encoder_layers=2, encoder_attention=Full())
+    assert [spec.axes for spec in one.decoder_specs if isinstance(spec, Axial3D)] == [("t",), ("h",), ("w",), ("t",)]
+    assert one.encoder_specs == (Full(), Full())
+
+
+def test_name_of_a_pattern() -> None:
+    assert attention_name(Nearby3D()) == "nearby3d"
+    assert attention_name((Full(), Nearby3D())) == "full+nearby3d"
 
 
 def test_every_field_is_written() -> None:
@@ -48,6 +61,9 @@ def test_text_is_seen_whole() -> None:
         ({"decoder_layers": 0}, "decoder_layers: expected at least 1, got 0"),
         ({"dropout": 1.0}, r"dropout: expected a share in \[0, 1\), got 1.0"),
         ({"dropout": -0.1}, r"dropout: expected a share in \[0, 1\), got -0.1"),
+        ({"decoder_attention": "full"}, r"decoder_attention: expected an attention such as Nearby3D\(\) .* got 'full'"),
+        ({"encoder_attention": ()}, "encoder_attention: expected an attention"),
+        ({"encoder_attention": [Full()]}, "encoder_attention: expected an attention"),
         ({"stem": "conv"}, "stem: expected 'nearby' or 'raster', got 'conv'"),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nuwa import Grid
-from nuwa.attention import ATTENTION, AttentionSpec, Block3D, Nearby3D, choose, mask
+from nuwa.attention import ATTENTION, Block3D, Nearby3D, Pattern, axial_in_turn, choose, mask
 from nuwa.attention.backend import Problem
 from nuwa.model.nuwa import NuwaModel
 from nuwa.model.stem import STEMS
@@ -24,6 +24,8 @@ SPECS = [
     Nearby3D(extent=(1, 3, 3)),
     Nearby3D(extent=(3, 1, 5)),
     Nearby3D(extent=(None, 1, 1)),
+    (Nearby3D(extent=(1, 3, 3)), Block3D(block=(2, 2, 3))),
+    axial_in_turn(),
 ]
 GRIDS = [Grid(1, 3, 5), Grid(3, 4, 3), Grid(2, 1, 7), Grid(5, 1, 1), Grid(1, 1, 1)]
 
@@ -46,10 +48,9 @@ def reached(model: NuwaModel, cells: Tensor) -> Tensor:
 
 def admitted(model: NuwaModel) -> Tensor:
     """Bool (s, s): the logits of the row may change with the token of the column."""
-    layer = mask(model.config.decoder_attention, model.config.grid, causal=True).double()
-    reach = model.decoder.stem.dependencies().double()
-    for _ in range(model.config.decoder_layers):
-        reach = layer @ reach
+    reach = model.decoder.stem.reads(model.config.grid).double()
+    for spec in model.config.decoder_specs:
+        reach = mask(spec, model.config.grid, causal=True).double() @ reach
     return reach > 0
 
 
@@ -57,7 +58,7 @@ def admitted(model: NuwaModel) -> Tensor:
 @pytest.mark.parametrize("stem", STEMS)
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_a_token_reaches_exactly_what_the_masks_allow(
-    make_model: ModelMaker, spec: AttentionSpec, stem: str, grid: Grid
+    make_model: ModelMaker, spec: Pattern, stem: str, grid: Grid
 ) -> None:
     model = make_model(grid, decoder_attention=spec, stem=stem)
     found = reached(model, torch.arange(grid.size))

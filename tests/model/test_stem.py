@@ -49,15 +49,15 @@ def test_some_cells_are_cells_of_the_whole(name: str, grid: Grid) -> None:
 @pytest.mark.parametrize("name", STEMS)
 def test_dependencies_are_its_sources_and_earlier(name: str, grid: Grid) -> None:
     stem = STEMS[name](grid, V, D)
-    admitted = stem.dependencies()
+    admitted = stem.reads(stem.grid)
     assert not admitted.triu().any()
-    index, exists = stem.sources("cpu")
+    index, exists = stem.sources(stem.grid, "cpu")
     for cell in range(grid.size):
         assert torch.nonzero(admitted[cell]).flatten().tolist() == sorted(index[cell][exists[cell]].tolist())
 
 
 def test_nearby_sees_thirteen_cells_four_of_them_in_its_frame() -> None:
-    admitted = NearbyStem(Grid(3, 3, 3), V, D).dependencies()[13].nonzero().flatten()
+    admitted = NearbyStem.reads(Grid(3, 3, 3))[13].nonzero().flatten()
     assert admitted.tolist() == list(range(13))
     assert (admitted >= 9).sum() == 4
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nuwa import Grid, Sampling, noise
-from nuwa.attention import ATTENTION, AttentionSpec, Block3D, Nearby3D
+from nuwa.attention import ATTENTION, AttentionSpec, Block3D, Full, Nearby3D, Pattern, axial_in_turn
 from nuwa.model.config import ModelSizes
 from nuwa.model.layers import Condition
 from nuwa.model.nuwa import NuwaModel
@@ -23,6 +23,11 @@ SPECS: list[AttentionSpec] = [
     *(ATTENTION[name]() for name in ATTENTION),
     Block3D(block=(2, 2, 3)),
     Nearby3D(extent=(3, 1, 5)),
+]
+MIXTURES: list[Pattern] = [
+    (Full(), Nearby3D()),
+    (Block3D(block=(2, 2, 3)), Nearby3D(extent=(1, 3, 3)), Full()),
+    axial_in_turn(),
 ]
 AWKWARD = [Grid(1, 1, 1), Grid(1, 3, 5), Grid(3, 2, 3), Grid(5, 1, 1)]
 V = 11
@@ -74,7 +79,7 @@ def make_sampler() -> SamplerMaker:
     """A sampler in float32, as sampling always runs; keyword arguments as for ``ModelSizes``."""
 
     def make(grid: Grid = Grid(1, 3, 5), **sizes: Any) -> Sampler:  # noqa: B008  frozen
-        small = {"d": 16, "num_heads": 2, "encoder_layers": 1, "decoder_layers": 2}
+        small = {"d": 16, "num_heads": 2, "encoder_layers": 1, "decoder_layers": 3}
         torch.manual_seed(0)
         model = NuwaModel(ModelSizes(**small | sizes).on(grid, num_codes=V, vocab_size=13)).eval()
         for parameter in model.parameters():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nuwa import Grid
-from nuwa.attention import AttentionSpec, Full, Nearby3D, attend
+from nuwa.attention import AttentionSpec, Full, Nearby3D, attend, mask
 from nuwa.sampling.cache import KeyValueCache, Rows
 
 from .conftest import SPECS
@@ -27,16 +27,28 @@ def test_rows_of_the_whole(spec: AttentionSpec, cells: torch.Tensor, kv_grid: Gr
     q, k, v = heads(GRID), heads(kv_grid), heads(kv_grid)
     causal = kv_grid is GRID
     valid = torch.rand(2, kv_grid.size) > 0.3 if padded else None
-    rows = Rows(spec, cells, GRID, None if causal else kv_grid, causal=causal)
+    rows = Rows(mask(spec, GRID, kv_grid, causal)[cells])
     whole = attend(q, k, v, spec=spec, grid=GRID, kv_grid=kv_grid, causal=causal, key_mask=valid)
     torch.testing.assert_close(rows.attend(q[:, :, cells], k, v, valid), whole[:, :, cells])
 
 
 def test_few_keys_are_gathered_and_many_are_masked() -> None:
-    cell = torch.tensor([39])
-    assert Rows(Nearby3D(), cell, GRID, causal=True).gathers
-    assert not Rows(Full(), cell, GRID, causal=True).gathers
-    assert Rows(Full(), torch.tensor([7]), GRID, causal=True).reach == 8  # nothing after the cell is touched
+    assert Rows(mask(Nearby3D(), GRID, causal=True)[39:]).gathers
+    assert not Rows(mask(Full(), GRID, causal=True)[39:]).gathers
+    assert Rows(mask(Full(), GRID, causal=True)[7:8]).reach == 8  # nothing after the cell is touched
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("spec", SPECS, ids=str)
+def test_keys_may_lie_anywhere(spec: AttentionSpec, padded: bool) -> None:
+    q, k, v = heads(GRID), heads(GRID), heads(GRID)
+    place, cells = torch.randperm(GRID.size), torch.tensor([3, 21, 17])
+    valid = torch.rand(2, GRID.size) > 0.3 if padded else None
+    seen = mask(spec, GRID)[cells]
+    moved = [x[:, :, place.argsort()] for x in (k, v)]
+    moved_valid = None if valid is None else valid[:, place.argsort()]
+    found = Rows(seen, place).attend(q[:, :, cells], *moved, moved_valid)
+    torch.testing.assert_close(found, Rows(seen).attend(q[:, :, cells], k, v, valid))
 
 
 def test_what_was_written_is_read() -> None:

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nuwa import Grid, Sampling, noise
-from nuwa.attention import AttentionSpec, Axial3D, Nearby3D, Problem, choose
+from nuwa.attention import AttentionSpec, Axial3D, Nearby3D, Pattern, Problem, choose
 from nuwa.model.layers import Condition
 from nuwa.model.stem import STEMS
-from nuwa.sampling import decode
-from nuwa.sampling.decode import _Branch, steps
+from nuwa.sampling import decode, plan
+from nuwa.sampling.decode import _Branch
 
-from .conftest import AWKWARD, SPECS, Sampler, SamplerMaker
+from .conftest import AWKWARD, MIXTURES, SPECS, Sampler, SamplerMaker
 
 ONE_SAMPLER = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -27,13 +27,25 @@ ONE_SAMPLER = settings(max_examples=10, suppress_health_check=[HealthCheck.funct
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 @pytest.mark.parametrize("grid", AWKWARD, ids=str)
 @pytest.mark.parametrize("stem", STEMS)
-@pytest.mark.parametrize("spec", SPECS, ids=str)
+@pytest.mark.parametrize("spec", [*SPECS, *MIXTURES], ids=str)
 def test_diagonals_are_one_by_one(
-    make_sampler: SamplerMaker, spec: AttentionSpec, stem: str, grid: Grid, guidance: float
+    make_sampler: SamplerMaker, spec: Pattern, stem: str, grid: Grid, guidance: float
 ) -> None:
     sampler = make_sampler(grid, decoder_attention=spec, stem=stem)
     sampling = Sampling(guidance=guidance, temperature=0.9, seed=3)
     assert torch.equal(sampler.draw(sampling), sampler.draw(sampling, one_by_one=True))
+
+
+@pytest.mark.parametrize("guidance", [pytest.param(1.0, marks=pytest.mark.slow), 3.0])
+@pytest.mark.parametrize(
+    "spec", [Nearby3D(), *(pytest.param(spec, marks=pytest.mark.slow) for spec in (*SPECS[:3], *MIXTURES))], ids=str
+)
+def test_diagonals_are_one_by_one_on_the_papers_video(
+    make_sampler: SamplerMaker, spec: Pattern, guidance: float
+) -> None:
+    sampler = make_sampler(Grid(10, 21, 21), decoder_attention=spec)
+    sampling = Sampling(guidance=guidance, seed=1)
+    assert torch.equal(sampler.draw(sampling, range(2)), sampler.draw(sampling, range(2), one_by_one=True))
 
 
 @pytest.mark.parametrize(
@@ -72,9 +84,9 @@ def test_a_sketch_beside_the_words(make_sampler: SamplerMaker, spec: AttentionSp
 @pytest.mark.parametrize("one_by_one", [False, True], ids=["diagonal", "one by one"])
 @pytest.mark.parametrize("grid", AWKWARD, ids=str)
 @pytest.mark.parametrize("stem", STEMS)
-@pytest.mark.parametrize("spec", SPECS, ids=str)
+@pytest.mark.parametrize("spec", [*SPECS, *MIXTURES], ids=str)
 def test_cached_steps_are_the_forward_pass(
-    make_sampler: SamplerMaker, spec: AttentionSpec, stem: str, grid: Grid, one_by_one: bool
+    make_sampler: SamplerMaker, spec: Pattern, stem: str, grid: Grid, one_by_one: bool
 ) -> None:
     """And cells that are not drawn yet may hold anything."""
     sampler = make_sampler(grid, decoder_attention=spec, stem=stem)
@@ -83,10 +95,11 @@ def test_cached_steps_are_the_forward_pass(
     drawn = torch.zeros(grid.size, dtype=torch.bool)
     with torch.no_grad():
         expected = sampler.model.decoder(tokens, conditions)
-        branch = _Branch(sampler.model.decoder, conditions, 3)
-        for cells in steps(sampler.model.decoder, one_by_one=one_by_one):
+        steps = plan(sampler.model.decoder, one_by_one=one_by_one)
+        branch = _Branch(sampler.model.decoder, conditions, 3, steps)
+        for step, cells in enumerate(steps.order):
             seen = torch.where(drawn, tokens, torch.randint(11, tokens.shape))
-            torch.testing.assert_close(branch.step(seen, cells), expected[:, cells], rtol=0, atol=1e-5)
+            torch.testing.assert_close(branch.step(seen, step), expected[:, cells], rtol=0, atol=1e-5)
             drawn[cells] = True
     assert drawn.all()
 
@@ -98,9 +111,10 @@ def test_cached_steps_where_the_forward_pass_takes_another_backend(make_sampler:
     conditions = sampler.conditions(range(2))
     with torch.no_grad():
         expected = sampler.model.decoder(tokens, conditions)
-        branch = _Branch(sampler.model.decoder, conditions, 2)
-        for cells in steps(sampler.model.decoder):
-            torch.testing.assert_close(branch.step(tokens, cells), expected[:, cells], rtol=0, atol=1e-5)
+        steps = plan(sampler.model.decoder)
+        branch = _Branch(sampler.model.decoder, conditions, 2, steps)
+        for step, cells in enumerate(steps.order):
+            torch.testing.assert_close(branch.step(tokens, step), expected[:, cells], rtol=0, atol=1e-5)
 
 
 def test_golden(make_sampler: SamplerMaker) -> None:
@@ -168,7 +182,7 @@ def test_a_prefix_is_prefilled_in_one_step(make_sampler: SamplerMaker, stem: str
     sampler = make_sampler(stem=stem)
     whole = sampler.draw(Sampling(), one_by_one=True)
     known = torch.arange(15) < length
-    first, *_ = steps(sampler.model.decoder, known=known)
+    first, *_ = plan(sampler.model.decoder, known=known).order
     assert set(range(length)) <= set(first.tolist())
     assert torch.equal(sampler.draw(Sampling(), given=whole, known=known), whole)
 

@@ -54,7 +54,7 @@ def steps(
     stem: type[NearbyStem] | type[RasterStem] = NearbyStem,
     known: Tensor | None = None,
 ) -> list[Tensor]:
-    return schedule(stem(grid, 2, 2).dependencies(), [mask(spec, grid, causal=True)], known)
+    return schedule(stem.reads(grid), [mask(spec, grid, causal=True)], known)
 
 
 @pytest.mark.parametrize(("grid", "num"), [(PAPER_VIDEO, 97), (PAPER_IMAGE, 61), (Grid(1, 8, 8), 22)], ids=str)
@@ -99,7 +99,7 @@ def test_what_is_given_falls_into_the_first_step() -> None:
 
 def test_a_mixture_of_layers_waits_for_all_of_them() -> None:
     grid = Grid(2, 5, 6)
-    stem = NearbyStem(grid, 2, 2).dependencies()
+    stem = NearbyStem.reads(grid)
     one, other = (mask(spec, grid, causal=True) for spec in (Axial3D(), Nearby3D(extent=(1, 5, 5))))
     both = [cells.tolist() for cells in schedule(stem, [one, other])]
     assert both == [cells.tolist() for cells in schedule(stem, [one | other])]

@@ -103,6 +103,13 @@ def test_it_goes_on_from_the_last_checkpoint_not_from_the_last_line(
     assert outcome(tmp_path) == whole
 
 
+def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
+    interrupt(tmp_path, 5)
+    (tmp_path / ".state.pt.4711.part").write_bytes(b"half")
+    train(Line(), tmp_path, 12)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOG, checkpoint.WEIGHTS]
+
+
 def test_time_is_counted_over_all_parts(tmp_path: Path) -> None:
     interrupt(tmp_path, 5)
     state = checkpoint.load_state(tmp_path / checkpoint.STATE)

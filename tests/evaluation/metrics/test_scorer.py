@@ -157,6 +157,13 @@ def test_without_captions_and_scenes_there_are_fewer_numbers(reference):
     assert list(by_name(scored(pictures(), scenes=None).alone())) == ["IS", "CLIPSIM"]
 
 
+def test_too_few_pictures_for_the_splits_leave_that_score_out_and_say_why():
+    few = scored(pictures(3), captions=CAPTIONS[:3], scenes=None)  # two splits of two
+    assert list(by_name(few.alone())) == ["CLIPSIM"]
+    assert few.impossible == {"IS": f"{PROTOCOLS.inception_score.id}: expected at least 4 pictures for 2 splits, got 3"}
+    assert not scored(pictures(4), captions=CAPTIONS[:4], scenes=None).impossible
+
+
 def test_only_the_real_side_is_blurred_where_the_protocol_says_so():
     protocols = dataclasses.replace(PROTOCOLS, fid=dataclasses.replace(PROTOCOLS.fid, blur_target="real"))
     sides = []

@@ -1,0 +1,39 @@
+"""What judges with published weights share: a protocol, the digest of their file, frozen, in exact float32."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Generic, Self, TypeVar
+
+import torch
+from torch import nn
+
+from evaluation.protocols import Protocol
+
+P = TypeVar("P", bound=Protocol)
+
+
+class PublishedJudge(nn.Module, Generic[P]):
+    """A network under one protocol: no gradients, and always in evaluation mode, even inside a model that trains."""
+
+    def __init__(self, network: nn.Module, protocol: P, *, digest: str) -> None:
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.protocol = protocol
+        self.sha256 = digest
+        self.train(False)
+
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+
+@contextlib.contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """Inside, convolutions on ``device`` are float32 without TF32 and pick no algorithm by chance; no autocast."""
+    with (
+        torch.autocast(device.type, enabled=False),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+    ):
+        yield

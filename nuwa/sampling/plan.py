@@ -1,0 +1,92 @@
+"""Everything about decoding that does not depend on the numbers: which cells when, whom they see, where their keys lie.
+
+A plan is a function of the model's grid, stem and attention and of which cells are given, so it is made once and kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nuwa.attention import AttentionSpec, mask
+from nuwa.grid import Grid
+from nuwa.model.nuwa import Decoder
+from nuwa.model.stem import STEMS
+from nuwa.sampling.cache import Rows
+from nuwa.sampling.schedule import schedule
+from nuwa.sampling.slots import slots
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """How one attention variant goes through the steps."""
+
+    places: list[Tensor]  # of every step, (m,) int64: where the keys of its cells are written
+    rows: list[Rows]  # of every step: whom its cells see in the cache
+    num_places: int  # size of the cache
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The steps of decoding, each a set of cells that are computed together."""
+
+    grid: Grid
+    order: list[Tensor]  # cells (m,) int64 of every step, on the CPU
+    cells: list[Tensor]  # the same on the device
+    new: list[Tensor | None]  # of every step, which of its cells are to be drawn: bool (m,), or None where none is
+    own: dict[AttentionSpec, Seen]  # self-attention, for each variant in use
+    device: str
+
+    def across(self, spec: AttentionSpec, kv_grid: Grid) -> list[Rows]:
+        """Rows of cross-attention to a condition on ``kv_grid`` for every step."""
+        return _across(self, spec, kv_grid)
+
+
+def plan(decoder: Decoder, *, known: Tensor | None = None, one_by_one: bool = False) -> Plan:
+    """The plan of a decoder, where the tokens of the cells ``known`` (s,) bool are given."""
+    config = decoder.config
+    given = None if known is None else known.cpu().numpy().tobytes()
+    variants = tuple(dict.fromkeys(config.decoder_specs))
+    return _plan(config.stem, variants, config.grid, given, one_by_one, str(decoder.head.weight.device))
+
+
+@lru_cache(maxsize=4)
+def _plan(
+    stem: str, variants: tuple[AttentionSpec, ...], grid: Grid, given: bytes | None, one_by_one: bool, device: str
+) -> Plan:
+    with torch.inference_mode(False):
+        known = None if given is None else torch.from_numpy(np.frombuffer(given, dtype=bool).copy())
+        masks = {spec: mask(spec, grid, causal=True) for spec in variants}
+        if one_by_one:
+            order = list(torch.arange(grid.size)[:, None])
+        else:
+            order = schedule(STEMS[stem].reads(grid), masks.values(), known)
+        fresh = [torch.ones(len(cells), dtype=torch.bool) if known is None else ~known[cells] for cells in order]
+        return Plan(
+            grid=grid,
+            order=order,
+            cells=[cells.to(device) for cells in order],
+            new=[each.to(device) if bool(each.any()) else None for each in fresh],
+            own={spec: _self(order, seen, device) for spec, seen in masks.items()},
+            device=device,
+        )
+
+
+def _self(order: list[Tensor], seen: Tensor, device: str) -> Seen:
+    placed = slots(order, seen)
+    return Seen(
+        places=[placed.of[cells].to(device) for cells in order],
+        rows=[Rows(seen[cells], placed.of, device) for cells in order],
+        num_places=placed.num,
+    )
+
+
+@lru_cache(maxsize=8)
+def _across(plan: Plan, spec: AttentionSpec, kv_grid: Grid) -> list[Rows]:
+    with torch.inference_mode(False):
+        seen = mask(spec, plan.grid, kv_grid)
+        return [Rows(seen[cells], device=plan.device) for cells in plan.order]
