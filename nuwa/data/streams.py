@@ -14,10 +14,10 @@ from nuwa.data.captioned import CaptionedPictures
 
 
 class Stream(Protocol):
-    """An endless source of captioned pictures."""
+    """An endless source of captioned pictures or clips."""
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
-        """Pictures uint8 (size, 3, h, w) and captions of training step ``step``."""
+        """Pictures uint8 (size, 3, h, w), or clips (size, t, 3, h, w), and captions of training step ``step``."""
 
 
 class ShuffledStream:
