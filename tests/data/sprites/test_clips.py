@@ -61,6 +61,11 @@ def test_a_clip_does_not_depend_on_what_is_drawn_beside_it(split: str, indices: 
         assert same(draw_clips(split, [index]), together[row : row + 1])
 
 
+def test_no_clips() -> None:
+    clips = draw_clips("train", [])
+    assert (len(clips), clip_captions(clips), clips.label.shape) == (0, [], (0,))
+
+
 def test_an_unknown_split() -> None:
     with pytest.raises(ValueError, match="unknown sprites split 'trian'; did you mean 'train'"):
         draw_clips("trian", [0])

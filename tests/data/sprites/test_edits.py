@@ -89,6 +89,11 @@ def test_an_edit_does_not_depend_on_what_is_drawn_beside_it(drawing: Drawing, sp
                 assert np.array_equal(vars(scenes_of(mine))[name][0], vars(scenes_of(theirs))[name][row])
 
 
+def test_no_edits(drawing: Drawing) -> None:
+    edits = drawing("train", [])
+    assert (len(edits), instructions(edits), masks(edits, 16).shape) == (0, [], (0, 16, 16))
+
+
 def test_an_unknown_split(drawing: Drawing) -> None:
     with pytest.raises(ValueError, match="unknown sprites split 'trian'; did you mean 'train'"):
         drawing("trian", [0])
