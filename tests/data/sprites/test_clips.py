@@ -255,6 +255,15 @@ def test_a_spin_shows_in_every_frame(shape: str, size: int, frames: int) -> None
     assert (np.abs(np.diff(pixels, axis=1)).sum(axis=(2, 3, 4)) > 250).all()
 
 
+def test_a_spin_is_clockwise() -> None:
+    """The right end of a bar goes down, the left one up."""
+    clips = object_in_the_middle(world.SHAPES.index("bar"), 2, [SPINS])
+    (upright, turned, *_) = segment_clip(clips, 5, 64)[0] > 0  # by 30 degrees
+    right, left = slice(38, 50), slice(14, 26)
+    assert np.argwhere(turned[:, right])[:, 0].mean() > np.argwhere(upright[:, right])[:, 0].mean() + 3
+    assert np.argwhere(turned[:, left])[:, 0].mean() < np.argwhere(upright[:, left])[:, 0].mean() - 3
+
+
 def object_in_the_middle(shape: int, size: int, does: list[int]) -> Clips:
     """One red object on black at the center, doing each of the actions in turn."""
     b = len(does)

@@ -55,9 +55,10 @@ def bag(side: Scenes | Clips, row: int) -> dict[int, tuple[int, ...]]:
     }
 
 
-@pytest.fixture(
-    scope="module", params=[(draw_edits, s) for s in SPLITS] + [(draw_clip_edits, s) for s in SPLITS], ids=str
-)
+EVERY = [(drawing, split) for drawing in (draw_edits, draw_clip_edits) for split in SPLITS]
+
+
+@pytest.fixture(scope="module", params=EVERY, ids=lambda param: f"{param[0].__name__}-{param[1]}")
 def edits(request: pytest.FixtureRequest) -> AnyEdits:
     drawing, split = request.param
     return drawing(split, np.arange(N))
