@@ -57,6 +57,10 @@ def _resized(frames: Tensor, protocol: ClipProtocol) -> Tensor:
     rule, size_px = protocol.resize, protocol.size_px
     if rule == "inside-network":
         return frames
+    if rule == "none":
+        return frames if protocol.normalise == "none" else frames.float()
+    if size_px is None:
+        raise ValueError(f"{protocol.id}: expected a size_px with the resize rule {rule!r}, got none")
     if rule == "tf1-bilinear":
         return tf1_bilinear(frames.float(), size_px)
     if rule == "torch-bilinear":

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from evaluation import weights
-from evaluation.features.published import PublishedJudge, exact_float32
+from evaluation.features.exact import exact
+from evaluation.features.published import PublishedJudge
 from evaluation.protocols import LPIPSProtocol
 from nuwa.files import sha256
 from nuwa.tokenizers.perceptual import vgg16_from
@@ -81,10 +82,9 @@ class LPIPSNetwork(nn.Module):
 class LPIPSJudge(PublishedJudge[LPIPSProtocol]):
     """LPIPS under one protocol, frozen, in float32 without TF32 or autocast."""
 
-    @torch.no_grad()
     def forward(self, generated: Tensor, real: Tensor) -> Tensor:
         """Distances (b,) >= 0 of pictures (b, 3, h, w) uint8."""
-        with exact_float32(generated.device):
+        with exact(generated.device):
             distances: Tensor = self.network(*(2 * (side.float() / 255) - 1 for side in (generated, real)))
         return distances
 

@@ -1,12 +1,9 @@
-"""What judges with published weights share: a protocol, the digest of their file, frozen, in exact float32."""
+"""What judges with published weights share: a protocol, the digest of their file, frozen."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Generic, Self, TypeVar
 
-import torch
 from torch import nn
 
 from evaluation.protocols import Protocol
@@ -27,13 +24,3 @@ class PublishedJudge(nn.Module, Generic[P]):
     def train(self, mode: bool = True) -> Self:  # noqa: ARG002
         """Stay in evaluation mode."""
         return super().train(False)
-
-
-@contextlib.contextmanager
-def exact_float32(device: torch.device) -> Iterator[None]:
-    """Inside, convolutions on ``device`` are float32 without TF32 and pick no algorithm by chance; no autocast."""
-    with (
-        torch.autocast(device.type, enabled=False),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-    ):
-        yield

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torchvision.models.segmentation import DeepLabV3_ResNet50_Weights, deeplabv3_resnet50
 
 from evaluation import weights
-from evaluation.features.published import PublishedJudge, exact_float32
+from evaluation.features.exact import exact
+from evaluation.features.published import PublishedJudge
 from evaluation.images import as_bytes
 from evaluation.protocols import SegmentationProtocol
 from nuwa.files import sha256
@@ -45,13 +46,12 @@ def as_voc(labels: Tensor, classes: Sequence[str]) -> Tensor:
 class SegmentationJudge(PublishedJudge[SegmentationProtocol]):
     """DeepLabV3 under one protocol, frozen, in float32 without TF32 or autocast."""
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Classes (b, h, w) int64 of pictures (b, 3, h, w), uint8 or floats in [0, 1], at their own size."""
         images = as_bytes(images)
-        with exact_float32(images.device):
+        with exact(images.device):
             logits: Tensor = self.network(_PUBLISHED.transforms()(images))["out"]
-        return F.interpolate(logits, images.shape[-2:], mode="bilinear").argmax(1)
+            return F.interpolate(logits, images.shape[-2:], mode="bilinear").argmax(1)
 
 
 def load_segmenter(

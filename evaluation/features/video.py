@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from evaluation import weights
 from evaluation.clips import as_clip_bytes, check_frames
 from evaluation.features.clip_pixels import prepare
+from evaluation.features.exact import exact
 from evaluation.features.i3d import load_i3d
 from evaluation.features.kinetics import KineticsNetwork
-from evaluation.features.published import PublishedJudge, exact_float32
+from evaluation.features.published import PublishedJudge
 from evaluation.protocols import ClipProtocol
 from nuwa.files import sha256
 
@@ -42,7 +43,6 @@ class VideoJudge(PublishedJudge[ClipProtocol]):
     ``network`` takes prepared clips (b, 3, t, h, w) and gives pooled features (b, d) and class logits (b, v).
     """
 
-    @torch.no_grad()
     def forward(self, clips: Tensor) -> VideoJudgement:
         """Judge clips (b, t, 3, h, w), uint8 or floats in [0, 1], of any size.
 
@@ -50,7 +50,7 @@ class VideoJudge(PublishedJudge[ClipProtocol]):
         """
         clips = as_clip_bytes(clips, self.protocol.quantise)
         check_frames(clips.shape[1], self.protocol)
-        with exact_float32(clips.device):
+        with exact(clips.device):
             pooled, logits = self.network(prepare(clips, self.protocol))
         return VideoJudgement(features=logits if self.protocol.read == "logits" else pooled, class_logits=logits)
 

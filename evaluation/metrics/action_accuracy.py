@@ -13,9 +13,9 @@ from torchvision.models.video import R3D_18_Weights
 
 from evaluation.images import check_set
 from evaluation.metrics.base import METRICS, Estimate, check_rows, gather
-from evaluation.metrics.clip_metric import ClipMetric, ClipNetwork
+from evaluation.metrics.clip_metric import ClipMetric
 from evaluation.metrics.uncertainty import bootstrap_means, wilson_interval
-from evaluation.protocols import ActionAccuracyProtocol, find_protocol, kinetics
+from evaluation.protocols import ActionAccuracyProtocol, kinetics
 from nuwa.registry import suggest
 
 KINETICS_400: tuple[str, ...] = tuple(R3D_18_Weights.KINETICS400_V1.meta["categories"])
@@ -64,27 +64,22 @@ def action_accuracy(right: NDArray[np.bool_], protocol: ActionAccuracyProtocol) 
 
 @METRICS.register("acc")
 class ActionAccuracy(ClipMetric[ActionAccuracyProtocol]):
-    """acc over clips and the labels of their captions; keeps one outcome a clip.
+    """acc over clips, or a network's class logits, and the labels of their captions; keeps one outcome a clip."""
 
-    Give it a ``judge`` (:func:`evaluation.features.load_video_judge`) and feed it clips, or none and feed it class logits.
-    """
-
+    metric = "acc"
+    default = kinetics.ACC["r3d-18"]
+    kind = ActionAccuracyProtocol
     higher_is_better = True
     right: list[Tensor]
 
-    def __init__(
-        self,
-        protocol: ActionAccuracyProtocol | str | None = None,
-        judge: ClipNetwork | None = None,
-        **settings: Any,
-    ) -> None:
-        wanted = getattr(judge, "protocol", kinetics.ACC["r3d-18"]) if protocol is None else protocol
-        super().__init__(find_protocol("acc", wanted, ActionAccuracyProtocol), judge, **settings)
-        self.add_state("right", [], dist_reduce_fx="cat")
+    def __init__(self, protocol: ActionAccuracyProtocol | str | None = None, **settings: Any) -> None:
+        super().__init__(protocol, **settings)
+        self.add_rows("right", dtype=torch.bool)
 
     def update(self, samples: Tensor, labels: Tensor) -> None:
-        """Add clips (b, t, 3, h, w), uint8 or floats in [0, 1], or without a judge logits (b, v), and labels (b,) int64."""
-        self.right.append(right_actions(self._logits(samples), labels, self.protocol).to(self.device))
+        """Add clips (b, t, 3, h, w), or the network's class logits (b, v), and their labels (b,) int64."""
+        logits = self._read(samples, "class_logits")
+        self.right.append(right_actions(logits, labels, self.protocol))
 
     def compute(self) -> Tensor:
         """Share of clips that are right, () float64."""

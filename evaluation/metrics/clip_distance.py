@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from evaluation.images import check_set
 from evaluation.metrics.base import METRICS, Estimate, check_rows, gather
-from evaluation.metrics.clip_metric import ClipMetric, ClipNetwork
+from evaluation.metrics.clip_metric import ClipMetric
 from evaluation.metrics.frechet import frechet_distance
 from evaluation.metrics.frechet_bootstrap import bootstrap_frechet
 from evaluation.metrics.moments import Moments, merge_packed
 from evaluation.metrics.uncertainty import SmallSampleWarning, centred_interval
-from evaluation.protocols import ClipDistanceProtocol, find_protocol, google, kinetics
+from evaluation.protocols import ClipDistanceProtocol, google, kinetics
 
 FEWEST_PUBLISHED = 256  # clips a side: BAIR's test set, and no published FVD is made of fewer
 NAMES = {"fvd": "FVD", "fid-vid": "FID-vid"}
@@ -31,6 +31,10 @@ def clip_distance(generated: Tensor, real: Tensor, protocol: ClipDistanceProtoco
         check_set(len(side), what)
         check_rows(side, protocol.width, "features")
     value = float(_distance(Moments.of(generated), Moments.of(real), protocol))
+    return _estimate(value, generated, real, protocol)
+
+
+def _estimate(value: float, generated: Tensor, real: Tensor, protocol: ClipDistanceProtocol) -> Estimate:
     replicates = bootstrap_frechet(
         generated,
         real,
@@ -53,51 +57,48 @@ def clip_distance(generated: Tensor, real: Tensor, protocol: ClipDistanceProtoco
 class ClipDistance(ClipMetric[ClipDistanceProtocol]):
     """A streaming distance between two sets of clips: float64 moments of d² numbers a side, whatever the number of clips.
 
-    Give it a ``judge`` (:func:`evaluation.features.load_video_judge`) and feed it clips, or none and feed it features. The
-    interval needs the features themselves; without ``keep_features`` only ``compute`` works.
+    The interval needs the features themselves; without ``keep_features`` only ``compute`` works.
     """
 
+    kind = ClipDistanceProtocol
     higher_is_better = False
-    metric: ClassVar[str]
-    default: ClassVar[ClipDistanceProtocol]
     real_moments: Tensor
     generated_moments: Tensor
     real_features: list[Tensor]
     generated_features: list[Tensor]
 
     def __init__(
-        self,
-        protocol: ClipDistanceProtocol | str | None = None,
-        judge: ClipNetwork | None = None,
-        keep_features: bool = True,
-        **settings: Any,
+        self, protocol: ClipDistanceProtocol | str | None = None, *, keep_features: bool = True, **settings: Any
     ) -> None:
-        wanted = getattr(judge, "protocol", self.default) if protocol is None else protocol
-        super().__init__(find_protocol(self.metric, wanted, ClipDistanceProtocol), judge, **settings)
+        super().__init__(protocol, **settings)
         self.keep_features = keep_features
         nothing = torch.zeros(self.protocol.width + 2, self.protocol.width, dtype=torch.float64)
         for side in ("real", "generated"):
             self.add_state(f"{side}_moments", nothing.clone(), dist_reduce_fx=merge_packed)
-            self.add_state(f"{side}_features", [], dist_reduce_fx="cat")
+            self.add_rows(f"{side}_features", self.protocol.width)
 
     def update(self, samples: Tensor, real: bool) -> None:
-        """Add real or generated clips (b, t, 3, h, w), uint8 or floats in [0, 1]; without a judge, features (b, d)."""
-        features = self._features(samples).detach().to(self.device)
+        """Add real or generated clips (b, t, 3, h, w), or their features (b, d), of which float32 is kept."""
+        features = self._read(samples, "features")
         check_rows(features, self.protocol.width, "features")
         side = "real" if real else "generated"
         packed = Moments.of(features).pack()
         setattr(self, f"{side}_moments", merge_packed(torch.stack([getattr(self, f"{side}_moments"), packed])))
         if self.keep_features:
-            getattr(self, f"{side}_features").append(features)
+            getattr(self, f"{side}_features").append(features.float())
 
     def compute(self) -> Tensor:
         """The distance, () float64."""
-        return _distance(Moments.unpack(self.generated_moments), Moments.unpack(self.real_moments), self.protocol)
+        return self._of_moments()
 
     def _estimates(self) -> list[Estimate]:
         if not self.keep_features:
             raise ValueError(f"{self.protocol.id}: the interval needs the features; use keep_features=True")
-        return [clip_distance(gather(self.generated_features), gather(self.real_features), self.protocol)]
+        value = float(self._of_moments())
+        return [_estimate(value, gather(self.generated_features), gather(self.real_features), self.protocol)]
+
+    def _of_moments(self) -> Tensor:
+        return _distance(Moments.unpack(self.generated_moments), Moments.unpack(self.real_moments), self.protocol)
 
 
 @METRICS.register("fvd")
@@ -151,7 +152,7 @@ def _warn_if_small(number: int, protocol: ClipDistanceProtocol, what: str) -> No
     short = []
     if protocol.clips is not None and number < protocol.clips:
         short.append(f"it is published with {protocol.clips:,}")
-    if number < FEWEST_PUBLISHED:
+    if protocol.metric == "fvd" and number < FEWEST_PUBLISHED:
         short.append(f"no FVD is published with fewer than {FEWEST_PUBLISHED}")
     if number < protocol.width:
         short.append(f"the covariance of {protocol.width} features has no full rank")

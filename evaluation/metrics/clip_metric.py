@@ -1,17 +1,17 @@
-"""What metrics that are fed with clips share: the check at the door, and the network that is asked."""
+"""Metrics that are fed with clips, or with what a network said of them."""
 
 from __future__ import annotations
 
 import typing
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from evaluation.clips import as_clip_bytes, check_frames
-from evaluation.metrics.base import ProtocolMetric
-from evaluation.metrics.judged import check_weights
-from evaluation.protocols import ClipProtocol
+from evaluation.metrics.network import Network, OneLength
+from evaluation.protocols import ClipProtocol, find_protocol
 
 C = TypeVar("C", bound=ClipProtocol)
 
@@ -38,54 +38,44 @@ class ClipNetwork(typing.Protocol):
         """Judge clips (b, t, 3, h, w) uint8."""
 
 
-class ClipMetric(ProtocolMetric[C]):
-    """A metric of clips. With a ``judge`` it is fed clips, without one what a network said of them.
+class ClipMetric(OneLength[C]):
+    """A metric under one protocol of clips, by object, id or short name (``"stylegan-v"``).
 
-    The network is no part of the metric: it is neither saved nor moved with its states.
+    ``update`` takes clips (b, t, 3, h, w), RGB, uint8 or floats in [0, 1], or what the network said of b clips, (b, d). For
+    clips it asks the network of the protocol, whose file has to lie in the folder ``weights``, or the ``judge`` given in its
+    place, a :class:`ClipNetwork`.
     """
 
-    def __init__(self, protocol: C, judge: ClipNetwork | None, **settings: Any) -> None:
-        super().__init__(protocol, **settings)
-        check_weights(judge, protocol)
-        if (given := getattr(judge, "protocol", protocol)) != protocol:
-            raise ValueError(
-                f"{protocol.id}: expected a judge under this protocol, got one under {given.id}; load it with "
-                "load_video_judge(protocol, folder)"
-            )
-        self.__dict__["_judge"] = judge
-        self._frames: int | None = None
+    metric: ClassVar[str]
+    default: ClassVar[Any]
+    kind: ClassVar[type[Any]]
 
-    def reset(self) -> None:
-        """Forget all clips."""
-        super().reset()
-        self._frames = None
+    def __init__(
+        self,
+        protocol: C | str | None = None,
+        *,
+        weights: str | Path | None = None,
+        judge: ClipNetwork | None = None,
+        **settings: Any,
+    ) -> None:
+        wanted = getattr(judge, "protocol", self.default) if protocol is None else protocol
+        super().__init__(find_protocol(self.metric, wanted, self.kind), **settings)
+        self._network = Network(self.protocol, judge, weights, _load)
 
-    def _features(self, samples: Tensor) -> Tensor:
-        """Features (b, d) of clips; without a judge, ``samples`` are the features."""
-        return samples if self._is_judged(samples) else self._ask(samples).features
-
-    def _logits(self, samples: Tensor) -> Tensor:
-        """Class logits (b, v) of clips; without a judge, ``samples`` are the logits."""
-        return samples if self._is_judged(samples) else self._ask(samples).class_logits
-
-    def _is_judged(self, samples: Tensor) -> bool:
-        nobody = self.__dict__["_judge"] is None
-        if nobody and samples.dim() > 2:
-            raise ValueError(
-                f"{self.protocol.id}: expected what {self.protocol.network} says of b clips, (b, d), got "
-                f"{tuple(samples.shape)}; to feed clips, pass judge=load_video_judge(protocol, folder)"
-            )
-        return nobody
-
-    def _ask(self, clips: Tensor) -> ClipJudgement:
-        judge: ClipNetwork = self.__dict__["_judge"]
-        clips = as_clip_bytes(clips, self.protocol.quantise)
-        frames = clips.shape[1]
-        check_frames(frames, self.protocol)
-        if self._frames not in (None, frames):
-            raise ValueError(f"{self.protocol.id}: expected clips of {self._frames} frames as before, got {frames}")
-        self._frames = frames
-        if isinstance(judge, nn.Module):
-            clips = clips.to(next((weight.device for weight in judge.parameters()), clips.device))
+    def _read(self, samples: Tensor, what: typing.Literal["features", "class_logits"]) -> Tensor:
+        """What the network says of clips, (b, d); or ``samples`` themselves, where they are that."""
+        if isinstance(samples, Tensor) and samples.dim() == 2:
+            return samples.detach().to(self.device)
+        clips = as_clip_bytes(samples, self.protocol.quantise)
+        check_frames(clips.shape[1], self.protocol)
+        judge: ClipNetwork = self._network.on(self.device)
         with torch.no_grad():
-            return judge(clips)
+            answer: Tensor = getattr(judge(clips.to(self.device)), what)
+        self._has_length(clips.shape[1])
+        return answer.to(self.device)
+
+
+def _load(protocol: ClipProtocol, folder: str | Path, device: torch.device) -> ClipNetwork:
+    from evaluation.features import load_video_judge  # slow to import, and only needed for clips
+
+    return load_video_judge(protocol, folder, device)

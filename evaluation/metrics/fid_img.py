@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from evaluation import judges
 from evaluation.clips import as_clip_bytes
 from evaluation.images import check_set
-from evaluation.metrics.base import METRICS, Estimate, ProtocolMetric, check_rows, gather
+from evaluation.judges import image as sprites_image
+from evaluation.metrics.base import METRICS, Estimate, check_rows, gather
 from evaluation.metrics.frechet import distance_of_features
 from evaluation.metrics.frechet_bootstrap import bootstrap_frechet
-from evaluation.metrics.judged import ImageJudge, check_weights
+from evaluation.metrics.judged import ImageJudge
+from evaluation.metrics.network import Network, OneLength, in_parts
 from evaluation.metrics.uncertainty import SmallSampleWarning, centred_interval
 from evaluation.protocols import FrameFIDProtocol, find_protocol, frames
 
@@ -52,11 +56,11 @@ def fid_img(generated: Tensor, real: Tensor, protocol: FrameFIDProtocol) -> Esti
 
 
 @METRICS.register("fid-img")
-class FIDImg(ProtocolMetric[FrameFIDProtocol]):
-    """FID-img over clips or the features of their frames; keeps the features, t·d numbers a clip.
+class FIDImg(OneLength[FrameFIDProtocol]):
+    """FID-img over clips, or the features of their frames; keeps the features, t·d numbers a clip.
 
-    Give it a ``judge`` for pictures (:func:`evaluation.features.load_inception_judge`) and feed it clips, or none and feed
-    it features.
+    For clips it asks the network of the protocol (its file has to lie in the folder ``weights``; the judge of sprites is
+    shipped) or the ``judge`` given in its place, a network for pictures.
     """
 
     higher_is_better = False
@@ -64,43 +68,53 @@ class FIDImg(ProtocolMetric[FrameFIDProtocol]):
     generated_features: list[Tensor]
 
     def __init__(
-        self, protocol: FrameFIDProtocol | str = frames.SPRITES, judge: ImageJudge | None = None, **settings: Any
+        self,
+        protocol: FrameFIDProtocol | str = frames.SPRITES,
+        *,
+        weights: str | Path | None = None,
+        judge: ImageJudge | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__(find_protocol("fid-img", protocol, FrameFIDProtocol), **settings)
-        check_weights(judge, self.protocol)
-        self.__dict__["_judge"] = judge  # no part of the metric: neither saved nor moved with its states
+        shipped = self.protocol.network == sprites_image.NAME
+        self._network = Network(self.protocol, judge, "shipped" if shipped else weights, _load)
         for side in ("real", "generated"):
-            self.add_state(f"{side}_features", [], dist_reduce_fx="cat")
+            self.add_rows(f"{side}_features", self.protocol.width)
 
     def update(self, samples: Tensor, real: bool) -> None:
-        """Add real or generated clips (b, t, 3, h, w), uint8 or floats in [0, 1]; without a judge, features (b, t, d)."""
+        """Add real or generated clips (b, t, 3, h, w), or the features (b, t, d) of their frames, kept as float32."""
         features = self._features(samples).detach().to(self.device)
-        check_rows(features.flatten(0, 1), self.protocol.width, "features of frames")
-        kept = getattr(self, f"{'real' if real else 'generated'}_features")
-        if kept and kept[0].shape[1] != features.shape[1]:
-            raise ValueError(
-                f"{self.protocol.id}: expected clips of {kept[0].shape[1]} frames as before, got {features.shape[1]}"
-            )
-        kept.append(features)
+        rows = features.flatten(0, 1)
+        check_rows(rows, self.protocol.width, "features of frames")
+        self._has_length(features.shape[1])
+        getattr(self, f"{'real' if real else 'generated'}_features").append(rows.float())
 
     def compute(self) -> Tensor:
         """The distance, () float64."""
-        return _mean_distance(gather(self.generated_features), gather(self.real_features), self.protocol)
+        return _mean_distance(*self._sides(), self.protocol)
 
     def _estimates(self) -> list[Estimate]:
-        return [fid_img(gather(self.generated_features), gather(self.real_features), self.protocol)]
+        return [fid_img(*self._sides(), self.protocol)]
+
+    def _sides(self) -> tuple[Tensor, Tensor]:
+        return self._by_sample(gather(self.generated_features)), self._by_sample(gather(self.real_features))
 
     def _features(self, samples: Tensor) -> Tensor:
-        judge: ImageJudge | None = self.__dict__["_judge"]
-        if judge is not None:
-            clips = as_clip_bytes(samples, self.protocol.quantise)
-            return judge(clips.flatten(0, 1)).features.unflatten(0, clips.shape[:2])
-        if samples.dim() != 3:
-            raise ValueError(
-                f"{self.protocol.id}: expected features (b, t, {self.protocol.width}), got {tuple(samples.shape)}; to "
-                "feed clips, pass judge="
-            )
-        return samples
+        if isinstance(samples, Tensor) and samples.dim() == 3:
+            return samples
+        clips = as_clip_bytes(samples, self.protocol.quantise).to(self.device)
+        judge: ImageJudge = self._network.on(self.device)
+        with torch.no_grad():
+            features = in_parts(lambda part: judge(part).features, clips.flatten(0, 1), at_once=64)
+        return features.unflatten(0, clips.shape[:2])
+
+
+def _load(protocol: FrameFIDProtocol, folder: str | Path, device: torch.device) -> Any:
+    if protocol.network == sprites_image.NAME:
+        return judges.load_image_judge(device)
+    from evaluation.features import load_inception_judge  # slow to import, and only needed for clips
+
+    return load_inception_judge(protocol, folder, device)
 
 
 def _sets(generated: Tensor, real: Tensor, protocol: FrameFIDProtocol) -> list[tuple[Tensor, Tensor]]:

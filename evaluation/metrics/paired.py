@@ -6,21 +6,24 @@ from abc import abstractmethod
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluation.clips import as_frames
 from evaluation.images import check_set
-from evaluation.metrics.base import Estimate, ProtocolMetric, gather
+from evaluation.metrics.base import Estimate, gather
+from evaluation.metrics.network import OneLength, in_parts
 from evaluation.metrics.uncertainty import bootstrap_means, centred_interval
 from evaluation.protocols import PairProtocol
 
 F = TypeVar("F", bound=PairProtocol)
 Floats = NDArray[np.float64]
+PIXELS = 1 << 20  # at once: SSIM takes half a kilobyte for each
 
 
-class PairedMetric(ProtocolMetric[F]):
-    """Keeps one number a frame, (n, t). ``compute`` averages over frames, then over samples; ``curve`` over samples alone.
+class PairedMetric(OneLength[F]):
+    """Keeps one number a frame. ``compute`` averages over frames, then over samples; ``curve`` over samples alone.
 
     Subclasses say how a frame is held against the real one, and what is made of the average.
     """
@@ -32,7 +35,7 @@ class PairedMetric(ProtocolMetric[F]):
 
     def __init__(self, protocol: F, **settings: Any) -> None:
         super().__init__(protocol, **settings)
-        self.add_state("values", [], dist_reduce_fx="cat")
+        self.add_rows("values", dtype=torch.float64)
 
     def update(self, generated: Tensor, real: Tensor) -> None:
         """Add pictures (b, 3, h, w) or clips (b, t, 3, h, w) and their real ones, uint8 or floats in [0, 1].
@@ -45,16 +48,24 @@ class PairedMetric(ProtocolMetric[F]):
                 f"{self.protocol.id}: expected each sample beside its real one, got {tuple(generated.shape)} and "
                 f"{tuple(real.shape)}; resize or cut one side first, and say so"
             )
-        if self.values and self.values[0].shape[1] != ours.shape[1]:
-            frames = self.values[0].shape[1]
-            raise ValueError(f"{self.protocol.id}: expected {frames} frames a sample as before, got {ours.shape[1]}")
-        found = self._of_frames(ours.flatten(0, 1), theirs.flatten(0, 1)).double()
-        self.values.append(found.unflatten(0, ours.shape[:2]).to(self.device))
+        h, w = ours.shape[-2:]
+        found = in_parts(self._of_frames, ours.flatten(0, 1), theirs.flatten(0, 1), at_once=max(1, PIXELS // (h * w)))
+        self._keep(found.unflatten(0, ours.shape[:2]))
+
+    def _keep(self, values: Tensor) -> None:
+        """Add the numbers (b, t) of b samples."""
+        self._has_length(values.shape[1])
+        self.values.append(values.detach().double().to(self.device).flatten())
+
+    def _kept(self) -> Tensor:
+        """The numbers (n, t) of all samples. ValueError for fewer than two."""
+        values = self._by_sample(gather(self.values))
+        check_set(len(values), "samples")
+        return values
 
     def compute(self) -> Tensor:
         """The average, () float64."""
-        values = gather(self.values)
-        check_set(len(values), "samples")
+        values = self._kept()
         return values.new_tensor(self._finish(values.mean(1).mean().cpu().numpy()))
 
     def curve(self) -> list[Estimate]:
@@ -63,15 +74,11 @@ class PairedMetric(ProtocolMetric[F]):
         Feed only the predicted frames, without those that were given.
         """
         with self.sync_context():
-            values = gather(self.values)
-            check_set(len(values), "samples")
-            frames = values.cpu().numpy()
+            frames = self._kept().cpu().numpy()
             return [self._estimate(f"{self.name}, frame {i + 1}", column) for i, column in enumerate(frames.T)]
 
     def _estimates(self) -> list[Estimate]:
-        values = gather(self.values)
-        check_set(len(values), "samples")
-        return [self._estimate(self.name, values.mean(1).cpu().numpy())]
+        return [self._estimate(self.name, self._kept().mean(1).cpu().numpy())]
 
     def _estimate(self, name: str, values: Floats) -> Estimate:
         """Estimate of samples (n,)."""

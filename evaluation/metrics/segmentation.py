@@ -9,6 +9,7 @@ over the classes with t_i > 0.
 from __future__ import annotations
 
 import typing
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from evaluation.clips import as_frames
 from evaluation.images import check_set
 from evaluation.metrics.base import METRICS, Estimate, ProtocolMetric, gather
-from evaluation.metrics.judged import check_weights
+from evaluation.metrics.network import Network, in_parts
 from evaluation.metrics.uncertainty import centred_interval, resampling_counts
 from evaluation.protocols import SegmentationProtocol, find_protocol, segments
 
@@ -86,7 +87,7 @@ class SegmentationMetric(ProtocolMetric[SegmentationProtocol]):
         super().__init__(find_protocol(self.metric, wanted, SegmentationProtocol), **settings)
         v = self.protocol.classes
         self.add_state("confusion", torch.zeros(v, v, dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("counts", [], dist_reduce_fx="cat")
+        self.add_rows("counts", 3, v, dtype=torch.int64)
 
     def update(self, found: Tensor, truth: Tensor) -> None:
         """Add maps (b, h, w), or those of clips (b, t, h, w), and the true ones: classes in 0…v − 1, integers."""
@@ -160,29 +161,40 @@ class Segmenter(typing.Protocol):
 class DetectedPixelAccuracy(SegmentationMetric):
     """Detected PA: the PA of a segmenter's map of the generated picture against the sketch it was made from.
 
-    Give it a ``judge`` (:func:`evaluation.features.load_segmenter`) and feed it pictures or clips, or none and feed it maps.
-    The sketch must be in the classes of the segmenter.
+    For pictures and clips it asks the segmenter of the protocol, whose file has to lie in the folder ``weights``, or the
+    ``judge`` given in its place, a :class:`Segmenter`. The sketch must be in the classes of the segmenter.
     """
 
     metric = "detected-pa"
     default = segments.DETECTED_PA
 
     def __init__(
-        self, protocol: SegmentationProtocol | str | None = None, judge: Segmenter | None = None, **settings: Any
+        self,
+        protocol: SegmentationProtocol | str | None = None,
+        *,
+        weights: str | Path | None = None,
+        judge: Segmenter | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__(protocol, **settings)
-        check_weights(judge, self.protocol)
-        self.__dict__["_judge"] = judge  # no part of the metric: neither saved nor moved with its states
+        self._network = Network(self.protocol, judge, weights, _load)
 
     def update(self, found: Tensor, truth: Tensor) -> None:
-        """Add generated pictures (b, 3, h, w) or clips (b, t, 3, h, w), or without a judge maps, and sketches (b, …, h, w)."""
-        super().update(self._detect(found), truth)
+        """Add generated pictures (b, 3, h, w) or clips (b, t, 3, h, w), and their sketches (b, h, w) or (b, t, h, w).
+
+        Or, in place of pictures, maps of the segmenter, of as many axes as the sketches.
+        """
+        super().update(found if found.dim() == truth.dim() else self._detect(found), truth)
 
     def _detect(self, generated: Tensor) -> Tensor:
-        judge: Segmenter | None = self.__dict__["_judge"]
-        if judge is None:
-            return generated
-        frames = as_frames(generated)
+        frames = as_frames(generated).to(self.device)
+        judge: Segmenter = self._network.on(self.device)
         with torch.no_grad():
-            maps = judge(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+            maps = in_parts(judge, frames.flatten(0, 1), at_once=16).unflatten(0, frames.shape[:2])
         return maps if generated.dim() == 5 else maps[:, 0]
+
+
+def _load(protocol: SegmentationProtocol, folder: str | Path, device: torch.device) -> Segmenter:
+    from evaluation.features import load_segmenter  # slow to import, and only needed for pictures
+
+    return load_segmenter(protocol, folder, device)

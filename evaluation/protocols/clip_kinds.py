@@ -10,6 +10,7 @@ from evaluation.protocols.base import Protocol
 from evaluation.protocols.kinds import FIDProtocol, Quantise
 
 ClipResize = Literal[
+    "none",  # the network takes clips as they come
     "tf1-bilinear",  # straight to a square of size_px: TensorFlow 1, corners not aligned, no half-pixel shift
     "torch-bilinear",  # straight to a square: half-pixel centres, no antialias
     "torch-bilinear-crop",  # the same to the shorter side, then the centre
@@ -29,7 +30,8 @@ class ClipProtocol(Protocol):
     """How clips become what a video network sees; every number made with it inherits these constants."""
 
     read: Reading
-    size_px: int
+    size_px: int | None
+    """Side of the square the network sees; ``None`` for clips as they come."""
     resize: ClipResize
     resize_px: tuple[int, ...] | None = None
     """Of ``"torchvision"``: (height, width), or the shorter side alone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from evaluation.protocols.base import register
 from evaluation.protocols.clip_kinds import ClipDistanceProtocol
 
@@ -28,5 +30,14 @@ FVD = register(
         interval_seed=2020,
         source="wilson1yan/VideoGPT, scripts/compute_fvd.py, in the range [-1, 1] of its followers (MCVD, "
         "common_metrics_on_video_quality); TATS resizes straight to the square, which is the same for square clips",
+    )
+)
+
+FVD_FLOAT64 = register(
+    replace(
+        FVD,
+        family="videogpt-float64-1",
+        arithmetic="float64",
+        source="as fvd@videogpt-1, without the rounding of float32, which moves with the order and the batches of the clips",
     )
 )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+
 from nuwa.attention.masks import check_causal
 from nuwa.attention.rows import frames
 from nuwa.attention.spec import AttentionSpec
@@ -76,4 +78,4 @@ def cost(
 @lru_cache(maxsize=256)
 def count_pairs(spec: AttentionSpec, grid: Grid, kv_grid: Grid, causal: bool = False) -> int:
     """Pairs that :func:`nuwa.attention.masks.mask` admits, counted frame by frame, so that a long video fits in memory."""
-    return sum(int(admitted.sum()) for admitted in frames(spec, grid, kv_grid, causal))
+    return sum(int(np.count_nonzero(admitted.numpy())) for admitted in frames(spec, grid, kv_grid, causal))

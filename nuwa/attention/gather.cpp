@@ -15,6 +15,10 @@
 #include <type_traits>
 #include <vector>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace {
 
 struct bfloat16 {
@@ -190,6 +194,19 @@ template <typename T, int WIDTH> struct Head {
     }
 };
 
+// Fresh memory comes in pages of 4 KiB, and fetching them takes longer than filling them: large results ask for large pages.
+// Smaller ones are served from memory that the process has already.
+template <typename T> void ask_for_large_pages(const View& x, int64_t numbers) {
+#ifdef __linux__
+    constexpr uintptr_t page = 2 << 20, least = 32 << 20;
+    const uintptr_t start = reinterpret_cast<uintptr_t>(x.data), end = start + numbers * sizeof(T);
+    const uintptr_t first = (start + page - 1) / page * page;
+    if (end - start >= least) madvise(reinterpret_cast<void*>(first), end / page * page - first, MADV_HUGEPAGE);
+#else
+    (void)x, (void)numbers;
+#endif
+}
+
 // Calls work(thread's own state, item) for every item, on p.threads threads.
 template <typename State, typename Work> void share(const Problem& p, int64_t items, const Work& work) {
     std::atomic<int64_t> next{0};
@@ -206,6 +223,7 @@ template <typename State, typename Work> void share(const Problem& p, int64_t it
 template <typename T, int WIDTH>
 void forward(const Problem& p, const View& q, const View& k, const View& v, const View& out) {
     const int64_t heads = p.batch * p.heads;
+    ask_for_large_pages<T>(out, heads * p.queries * p.width);
     const int64_t parts = heads >= 4 * p.threads ? 1 : std::min(p.queries, (4 * p.threads + heads - 1) / heads);
     share<Head<T, WIDTH>>(p, heads * parts, [&](Head<T, WIDTH>& head, int64_t item) {
         const int64_t b = item / parts / p.heads, n = item / parts % p.heads, part = item % parts;
@@ -219,6 +237,9 @@ template <typename T, int WIDTH>
 void backward(const Problem& p, const View& q, const View& k, const View& v, const View& grad, const View& grad_q,
               const View& grad_k, const View& grad_v) {
     using S = Sum<T>;
+    ask_for_large_pages<T>(grad_q, p.batch * p.heads * p.queries * p.width);
+    ask_for_large_pages<T>(grad_k, p.batch * p.heads * p.keys * p.width);
+    ask_for_large_pages<T>(grad_v, p.batch * p.heads * p.keys * p.width);
     share<Head<T, WIDTH>>(p, p.batch * p.heads, [&](Head<T, WIDTH>& head, int64_t item) {
         const int64_t b = item / p.heads, n = item % p.heads, size = p.keys * head.width;
         head.k.load(k, b, n, p.keys, head.width);

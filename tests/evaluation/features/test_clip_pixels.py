@@ -37,7 +37,7 @@ def test_google_resizes_as_tensorflow_did():
         np.testing.assert_allclose(got.permute(1, 2, 0), 2 * both / 255 - 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(("h", "w"), [(40, 56), (56, 40), (64, 64), (45, 61)])
+@pytest.mark.parametrize(("h", "w"), [(40, 56), (56, 40), (64, 64), (64, 67)])
 def test_videogpt_keeps_the_aspect_and_crops_the_centre(h, w):
     scale = 224 / min(h, w)
     size = (int(np.ceil(h * scale)), int(np.ceil(w * scale)))
@@ -69,6 +69,15 @@ def test_storing_filters_and_cuts_levels():
 
 def test_storing_at_the_same_size_changes_nothing():
     assert torch.equal(stored(clips(128, 128)[0], 128), clips(128, 128)[0])
+
+
+@pytest.mark.parametrize(("rule", "dtype"), [("none", torch.uint8), ("over-127.5-minus-1", torch.float32)])
+def test_clips_as_they_come(rule, dtype):
+    protocol = dataclasses.replace(google.FVD, resize="none", size_px=None, normalise=rule)
+    prepared = prepare(clips(), protocol)
+    assert prepared.dtype == dtype
+    levels = clips().transpose(1, 2)
+    torch.testing.assert_close(prepared, levels if dtype == torch.uint8 else 2 * levels.float() / 255 - 1)
 
 
 def test_stylegan_v_hands_over_bytes():
@@ -107,7 +116,11 @@ def test_every_protocol_prepares_clips(name):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"resize": "nearest"}, "unknown resize rule 'nearest'"), ({"normalise": "sqrt"}, "unknown range 'sqrt'")],
+    [
+        ({"size_px": None}, "expected a size_px with the resize rule 'tf1-bilinear', got none"),
+        ({"resize": "nearest"}, "unknown resize rule 'nearest'"),
+        ({"normalise": "sqrt"}, "unknown range 'sqrt'"),
+    ],
 )
 def test_unknown_rules_are_caught(changes, message):
     with pytest.raises(ValueError, match=message):

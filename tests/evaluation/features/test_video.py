@@ -1,6 +1,7 @@
 """Judges of clips from weight files in the published formats; the way from clips to a number is what is tested."""
 
 import dataclasses
+import pickle
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,27 @@ def test_a_distance_from_clips(folder):
     assert float(fvd.compute()) == pytest.approx(float(by_hand.compute()), rel=1e-6)
     assert fvd.estimates()[0].n == 8
     assert not [name for name in fvd.state_dict() if "judge" in name]
+
+
+def test_the_network_is_read_when_it_is_needed(folder):
+    fvd = FVD(own(dataclasses.replace(google.FVD, size_px=24)), weights=folder)
+    given = FVD(judge=load_video_judge(fvd.protocol, folder))
+    for metric in (fvd, given):
+        metric.update(moving_clips(4, size=20), real=False)
+        metric.update(moving_clips(4, size=20, seed=1), real=True)
+    assert float(fvd.compute()) == float(given.compute())
+    again = pickle.loads(pickle.dumps(fvd))  # without the network, which is read again
+    again.update(moving_clips(4, size=20, seed=2), real=True)
+    fvd.update(moving_clips(4, size=20, seed=2), real=True)
+    assert float(again.compute()) == float(fvd.compute())
+
+
+def test_published_names_need_published_files(folder):
+    fvd = FVD("stylegan-v", weights=folder)
+    with pytest.raises(
+        ValueError, match=r"fvd@stylegan-v-1: expected the weights bec6519f.*needs a protocol of its own"
+    ):
+        fvd.update(moving_clips(2), real=True)
 
 
 def test_accuracy_and_distance_on_torchvisions_network(r3d):

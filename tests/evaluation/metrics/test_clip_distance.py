@@ -123,6 +123,15 @@ def test_fed_with_clips():
     assert metric.estimates()[0].n == 9
 
 
+@QUIET
+def test_the_interval_stands_around_the_number_itself():
+    generated, real = (side.double() + 1e-9 * side.double().square() for side in sets())  # no float32
+    metric = FVD(NARROW)
+    metric.update(generated, real=False)
+    metric.update(real, real=True)
+    assert metric.estimates()[0].value == float(metric.compute())
+
+
 @pytest.mark.parametrize(
     ("metric", "name", "protocol"), [(FVD, "FVD", google.FVD), (FIDVid, "FID-vid", kinetics.FID_VID["r3d-18"])]
 )
@@ -169,7 +178,8 @@ def test_small_sets_are_warned_about(n, protocol, messages):
     [
         (torch.zeros(4, 7), r"features: expected \(b, 8\) for this protocol, got \(4, 7\)"),
         (torch.full((4, 8), torch.nan), "NaN or infinity"),
-        (moving_clips(2), r"fvd@google-1: expected what i3d-torchscript says of b clips.*pass judge=load_video_judge"),
+        (torch.zeros(4, 8, 2), r"expected \(b, t, 3, h, w\), got \(4, 8, 2\)"),
+        (moving_clips(2), r"fvd@google-1: expected i3d-torchscript to judge with, got none; pass weights=FOLDER"),
     ],
 )
 def test_wrong_features_are_caught(samples, message):
@@ -198,7 +208,7 @@ def test_wrong_clips_are_caught(clips, message):
 def test_a_comparison_has_one_length():
     metric = FIDVid(dataclasses.replace(kinetics.FID_VID["r3d-18"], width=32), judge=TinyVideoNetwork())
     metric.update(moving_clips(2, t=5), real=True)
-    with pytest.raises(ValueError, match="fid-vid@r3d-18-1: expected clips of 5 frames as before, got 6"):
+    with pytest.raises(ValueError, match="fid-vid@r3d-18-1: expected samples of 5 frames as before, got 6"):
         metric.update(moving_clips(2, t=6), real=False)
     metric.reset()
     metric.update(moving_clips(2, t=6), real=False)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from stand_ins import moving_clips
 
+from evaluation.judges import load_image_judge
 from evaluation.metrics import FIDImg
 from evaluation.metrics.fid import fid
 from evaluation.metrics.fid_img import fid_img
@@ -82,9 +83,10 @@ def test_small_sets_are_warned_about():
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
-        (torch.zeros(4, 6), r"expected features \(b, t, 6\), got \(4, 6\); to feed clips, pass judge="),
+        (torch.zeros(4, 6), r"expected \(b, t, 3, h, w\), got \(4, 6\)"),
+        (moving_clips(2, t=3), "expected inception-fid to judge with, got none; pass weights=FOLDER"),
         (torch.zeros(4, 2, 5), r"features of frames: expected \(b, 6\)"),
-        (torch.zeros(4, 2, 6), "expected clips of 3 frames as before, got 2"),
+        (torch.zeros(4, 2, 6), "expected samples of 3 frames as before, got 2"),
         (torch.full((4, 3, 6), torch.inf), "NaN or infinity"),
     ],
 )
@@ -106,3 +108,23 @@ def test_wrong_features_are_caught(samples, message):
 def test_wrong_sets_are_caught(generated, real, message):
     with pytest.raises(ValueError, match=message):
         fid_img(generated, real, POSITIONS)
+
+
+def test_the_judge_of_sprites_is_shipped():
+    generated, real = moving_clips(4, t=2), moving_clips(4, t=2, seed=1)
+    metric = FIDImg()
+    metric.update(generated, real=False)
+    metric.update(real, real=True)
+    judge = load_image_judge()
+    features = [judge(side.flatten(0, 1)).features.unflatten(0, (4, 2)) for side in (generated, real)]
+    assert float(metric.compute()) == pytest.approx(fid_img(*features, frames.SPRITES).value, rel=1e-6)
+
+
+def test_metric_is_the_function():
+    generated, real = sides()
+    metric = FIDImg(POSITIONS)
+    for part in generated.split(7):
+        metric.update(part, real=False)
+    metric.update(real, real=True)
+    assert float(metric.compute()) == pytest.approx(fid_img(generated, real, POSITIONS).value)
+    assert metric.estimates()[0].n == 40

@@ -6,6 +6,7 @@ import torch
 from evaluation.features.lpips import AlexNet
 from evaluation.metrics import LPIPS
 from evaluation.protocols import pairs
+from evaluation.weights import MissingWeightsError
 from nuwa.tokenizers.perceptual import VGGNet
 
 GREY = torch.full((4, 3, 40, 40), 99, dtype=torch.uint8)
@@ -28,9 +29,22 @@ def test_the_network_is_asked_frame_by_frame():
     assert not estimate.higher_is_better
 
 
-def test_without_a_network_there_is_no_number():
-    with pytest.raises(ValueError, match=r"lpips@vgg-1: expected a network; pass judge=load_lpips\(protocol, folder\)"):
-        LPIPS()
+def test_without_a_network_pictures_have_no_distance():
+    with pytest.raises(
+        MissingWeightsError, match="lpips@vgg-1: expected vgg16-imagenet to judge with, got none; pass weights"
+    ):
+        LPIPS().update(GREY, GREY)
+
+
+def test_fed_with_distances():
+    metric = LPIPS()
+    metric.update(torch.tensor([[1.0, 3], [2, 4], [0, 2]]))
+    assert float(metric.compute()) == pytest.approx(2.0)
+    assert [point.value for point in metric.curve()] == pytest.approx([1.0, 3.0])
+    with pytest.raises(ValueError, match="distances: expected finite numbers"):
+        metric.update(torch.tensor([[1.0, torch.nan]]))
+    with pytest.raises(ValueError, match="expected samples of 2 frames as before, got 1"):
+        metric.update(torch.ones(3, 1))
 
 
 @pytest.mark.parametrize(("name", "least"), [("vgg", 16), ("alex", 31)])

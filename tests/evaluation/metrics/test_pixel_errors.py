@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image import PeakSignalNoiseRatio
 
-from evaluation.metrics import PSNR, SSIM
+from evaluation.metrics import PSNR, SSIM, paired
 from evaluation.metrics.pixel_errors import ssim
 from evaluation.protocols import pairs
 
@@ -113,6 +113,17 @@ def test_ssim_is_symmetric_bounded_and_one_for_equals(seed, protocol):
     torch.testing.assert_close(ssim(real, real, protocol), torch.ones(3, dtype=torch.float64))
 
 
+def test_frames_are_compared_a_few_at_a_time(monkeypatch):
+    generated, real = pictures(7)
+    whole = SSIM()
+    whole.update(generated, real)
+    monkeypatch.setattr(paired, "PIXELS", 2 * 20 * 27)
+    parts = SSIM()
+    monkeypatch.setattr(parts, "_of_frames", lambda a, b: ssim(a, b, pairs.SSIM) if len(a) <= 2 else pytest.fail("all"))
+    parts.update(generated, real)
+    assert float(parts.compute()) == float(whole.compute())
+
+
 def test_frames_are_averaged_before_samples():
     generated, real = pictures(6)
     metric = SSIM()
@@ -175,7 +186,7 @@ def test_wrong_use_is_caught(generated, real, message):
 def test_clips_have_one_length():
     metric = SSIM()
     metric.update(GREY[:, None], GREY[:, None])
-    with pytest.raises(ValueError, match="expected 1 frames a sample as before, got 2"):
+    with pytest.raises(ValueError, match="expected samples of 1 frames as before, got 2"):
         metric.update(GREY[None], GREY[None])
 
 

@@ -92,6 +92,16 @@ def test_a_point_on_the_border(protocol, inside):
     }
 
 
+@pytest.mark.parametrize("rows", [1, 3, 50])
+def test_copies_of_a_picture_lie_at_distance_zero(rows):
+    """Far from the origin |x|² + |y|² − 2 x·y leaves rounding errors, whose sign would decide what lies on a border."""
+    features = 1000 + torch.randn(50, 300, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    table = torch.cat([module._squared_distances(part, features.clone()) for part in features.split(rows)])
+    assert bool((table.diagonal() == 0).all())
+    assert bool((table >= 0).all())
+    torch.testing.assert_close(table, torch.cdist(features, features).square(), rtol=1e-6, atol=1e-3)
+
+
 def test_of_more_pictures_some_are_drawn():
     protocol = dataclasses.replace(NARROW, most=30)
     found = counts(*sets(), protocol)

@@ -87,6 +87,7 @@ HASHES = {
     "fvd@stylegan-v-step8-1": "b5782bc299f8f36dc1000a6aa120cfe8157467f2d0a0b9641c3038a8fbfcef9e",
     "is@torchmetrics-aa-1": "5aa2f0699345acc74f17b7bd379610f401c25d345fd736c7a71a83195c373021",
     "kid@torchmetrics-aa-1": "2209605c8d2930a11e8c2af06277d30aa91103e0f8685bf37b4bd5369a077812",
+    "fvd@videogpt-float64-1": "7ebef2a9e7f5dd7f3717a70a31bc1cd11be0e678309c13ec180547dcc1e59051",
 }
 
 

@@ -1,0 +1,217 @@
+"""Scoring beside its peers, on the same pictures and the same random weights, with nothing cached.
+
+The peers are torch-fidelity, torchmetrics' CLIPScore (where transformers is installed: ``pip install transformers``) and
+scipy's square root of a matrix. Every round of ours follows one of theirs, so that both have the same machine, and the
+ratio of medians stands in ``extra_info`` beside the bar it has to keep. Run them with two threads and nothing else:
+``OMP_NUM_THREADS=2 nox -s bench -- benchmarks/test_evaluation.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from PIL import Image, ImageFilter
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from benchmarks.published import (
+    huggingface_clip,
+    openai_clip,
+    save_inception,
+    save_pictures,
+    taken_for_published,
+)
+from evaluation.metrics import frechet_distance
+from evaluation.scoring.asks import parse
+from evaluation.scoring.run import Findings, ReadingOptions, Request, measure
+
+NUM, SIZE_PX, BATCH = 20, 256, 32
+RADII = (0, 1, 2, 4, 8)
+ROUNDS = 1
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Two folders of pictures, the captions of the first, and the random Inception."""
+
+    fake: Path
+    real: Path
+    captions: dict[str, str]
+    inception: Path
+
+    @property
+    def caption_file(self) -> Path:
+        return self.fake.parent / "captions.json"
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Sets:
+    root = tmp_path_factory.mktemp("sets")
+    captions = save_pictures(root / "fake", NUM, SIZE_PX, 0)
+    save_pictures(root / "real", NUM, SIZE_PX, 1)
+    found = Sets(root / "fake", root / "real", captions, save_inception(root / "weights"))
+    found.caption_file.write_text(json.dumps(captions))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def ours(sets: Sets, metrics: str, device: torch.device) -> Findings:
+    """Everything in one pass over each folder, with intervals, nothing kept."""
+    request = Request(
+        asked=parse(metrics),
+        fake=sets.fake,
+        real=sets.real,
+        weights=sets.inception.parent,
+        device=device,
+        reading=ReadingOptions(batch=BATCH, cache=None),
+        captions=sets.caption_file,
+    )
+    return measure(request)
+
+
+class Blurred(torch.utils.data.Dataset[Tensor]):
+    """A folder as torch-fidelity takes it, blurred by Pillow."""
+
+    def __init__(self, folder: Path, radius: int) -> None:
+        self.paths, self.radius = sorted(folder.iterdir()), radius
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        picture = Image.open(self.paths[index]).convert("RGB")
+        if self.radius:
+            picture = picture.filter(ImageFilter.GaussianBlur(self.radius))
+        return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+
+
+def torch_fidelity(sets: Sets, radius: int, device: torch.device) -> dict[str, float]:
+    """FID and IS of torch-fidelity, nothing cached."""
+    from torch_fidelity import calculate_metrics
+
+    found: dict[str, float] = calculate_metrics(
+        input1=Blurred(sets.fake, radius),
+        input2=Blurred(sets.real, radius),
+        cuda=device.type == "cuda",
+        batch_size=BATCH,
+        isc=True,
+        fid=True,
+        isc_splits=10,
+        feature_extractor_weights_path=str(sets.inception),
+        cache=False,
+        verbose=False,
+    )
+    return found
+
+
+def clip_score(sets: Sets, metric: Any) -> float:
+    """torchmetrics' CLIPScore in batches."""
+    metric.reset()
+    names = sorted(sets.captions)
+    for start in range(0, len(names), BATCH):
+        part = names[start : start + BATCH]
+        pictures = [torch.from_numpy(np.array(Image.open(sets.fake / name))).permute(2, 0, 1) for name in part]
+        metric.update(pictures, [sets.captions[name] for name in part])
+    return float(metric.compute())
+
+
+def side_by_side(
+    benchmark: BenchmarkFixture, mine: Callable[[], Any], theirs: Callable[[], Any], *, bar: float, rounds: int = ROUNDS
+) -> None:
+    """Time ``mine`` with a round of ``theirs`` before each; the medians and their ratio go to ``extra_info``."""
+    seconds: list[float] = []
+
+    def before() -> None:
+        began = time.perf_counter()
+        theirs()
+        seconds.append(time.perf_counter() - began)
+
+    benchmark.pedantic(mine, setup=before, rounds=rounds, iterations=1)
+    median = statistics.median(seconds)
+    found = benchmark.stats.stats.median  # type: ignore[union-attr]
+    benchmark.extra_info |= {"theirs_s": median, "ours_s": found, "ratio": found / median, "bar": bar}
+    print(f"\n{benchmark.name}: ours {found:.2f} s, theirs {median:.2f} s, ratio {found / median:.3f} (bar {bar})")
+
+
+@pytest.mark.benchmark(group="evaluation beside its peers")
+def test_fid_and_is(benchmark: BenchmarkFixture, timed: Any, device: torch.device, sets: Sets) -> None:
+    """FID and IS, with their intervals, beside torch-fidelity's without."""
+    with taken_for_published(sets.inception):
+        expected = torch_fidelity(sets, 0, device)
+        fid, inception_score = ours(sets, "fid,is", device).values
+        assert fid.value == pytest.approx(expected["frechet_inception_distance"], rel=1e-5)
+        assert inception_score.value == pytest.approx(expected["inception_score_mean"], rel=1e-4)
+        side_by_side(
+            benchmark, timed(lambda: ours(sets, "fid,is", device)), lambda: torch_fidelity(sets, 0, device), bar=1.0
+        )
+
+
+@pytest.mark.benchmark(group="evaluation beside its peers")
+def test_everything(benchmark: BenchmarkFixture, timed: Any, device: torch.device, sets: Sets) -> None:
+    """FID-0/1/2/4/8, IS and CLIPSIM beside torch-fidelity once for each radius and torchmetrics' CLIPScore."""
+    pytest.importorskip("transformers", reason="CLIPScore needs transformers: pip install transformers")
+    from torchmetrics.multimodal.clip_score import CLIPScore
+
+    model, processor = huggingface_clip()
+    metric = CLIPScore(lambda: (model, processor)).to(device)
+    metrics = "fid-k,is,clipsim@random"
+
+    def theirs() -> None:
+        for radius in RADII:
+            torch_fidelity(sets, radius, device)
+        clip_score(sets, metric)
+
+    with taken_for_published(sets.inception, openai_clip(model).to(device)):
+        found = {value.name: value.value for value in ours(sets, metrics, device).values}
+        for radius in (0, 8):
+            expected = torch_fidelity(sets, radius, device)
+            assert found[f"FID-{radius}"] == pytest.approx(expected["frechet_inception_distance"], rel=1e-5)
+        assert 100 * max(found["CLIPSIM"], 0) == pytest.approx(clip_score(sets, metric), abs=0.02)
+        side_by_side(benchmark, timed(lambda: ours(sets, metrics, device)), theirs, bar=0.8)
+
+
+@pytest.mark.benchmark(group="evaluation beside its peers")
+@pytest.mark.parametrize("decay", [0.0, 1.0], ids=["flat spectrum", "spectrum 1/k"])
+def test_frechet_distance(benchmark: BenchmarkFixture, timed: Any, device: torch.device, decay: float) -> None:
+    """The Fréchet step at d = 2,048 beside scipy's ``sqrtm`` of the product, which the published tools take."""
+    g = torch.Generator().manual_seed(0)
+    scale = torch.arange(1, 2049, dtype=torch.float64) ** (-decay / 2)
+    x, y = (factor * torch.randn(6000, 2048, generator=g, dtype=torch.float64) * scale for factor in (1.0, 1.2))
+    gaussians = [part.to(device) for side in (x, y + 0.1) for part in (side.mean(0), side.T.cov())]
+
+    def by_scipy() -> float:
+        mu1, sigma1, mu2, sigma2 = (part.cpu().numpy() for part in gaussians)
+        root = scipy.linalg.sqrtm(sigma1 @ sigma2).real
+        return float(((mu1 - mu2) ** 2).sum() + np.trace(sigma1 + sigma2 - 2 * root))
+
+    assert float(frechet_distance(*gaussians)) == pytest.approx(by_scipy(), rel=1e-6)
+    side_by_side(benchmark, timed(lambda: frechet_distance(*gaussians)), by_scipy, bar=1 / 6)
+
+
+@pytest.mark.benchmark(group="evaluation, a pass")
+@pytest.mark.parametrize("metrics", ["fid,is", "fid-k,is"])
+def test_pass(benchmark: BenchmarkFixture, device: torch.device, sets: Sets, metrics: str) -> None:
+    """Pictures a second and the share of the time spent waiting for data, on a GPU where there is one."""
+    with taken_for_published(sets.inception):
+        found = ours(sets, metrics, device)
+        assert found.pace.judged == 2 * NUM
+        found = benchmark.pedantic(lambda: ours(sets, metrics, device), rounds=ROUNDS, iterations=1)
+        benchmark.extra_info |= {"pictures_per_second": found.pace.per_second, "waiting": found.pace.waiting}
+        print(f"\n{metrics}: {found.pace.per_second:.1f} pictures/s, {found.pace.waiting:.1%} waiting for data")
