@@ -14,19 +14,20 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from evaluation import weights
-from evaluation.judges.clip import encode_text
-from evaluation.judges.frozen import Judge
-from evaluation.metrics.resize import pil_bytes
-from evaluation.protocols import PROTOCOLS, sprites
+from evaluation.features import NETWORKS, OpenAIClip
+from evaluation.judges.clip import clip_model
+from evaluation.protocols import PROTOCOLS, openai_clip
 from evaluation.scoring import views
 from nuwa.files import sha256
 from nuwa.registry import Registry
 
-CLIP = "random ViT-B/32"
-_MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+CLIPSIM = dataclasses.replace(
+    openai_clip.CLIPSIM_B32, family="random-1", network="random ViT-B/32", weights_sha256=None
+)
+"""CLIPSIM by a network that nobody trained."""
 
 
 def save_pictures(folder: Path, count: int, size_px: int, seed: int) -> dict[str, str]:
@@ -66,7 +67,7 @@ def save_inception(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def taken_for_published(inception: Path, clip: Judge | None = None) -> Iterator[None]:
+def taken_for_published(inception: Path, clip: OpenAIClip | None = None) -> Iterator[None]:
     """Inside, the registries take the random Inception, and CLIP where it is given, for the ones published."""
     digest = sha256(inception)
     known = Registry[weights.WeightFile]("weight file")
@@ -78,33 +79,13 @@ def taken_for_published(inception: Path, clip: Judge | None = None) -> Iterator[
         for name in PROTOCOLS
         if PROTOCOLS[name].network == "inception-fid"
     }
-    clipsim = dataclasses.replace(sprites.CLIPSIM, family="random-1", network=CLIP, weights_sha256=None)
     with (
         mock.patch.object(weights, "WEIGHTS", known),
         mock.patch.object(views, "WEIGHTS", known),
-        mock.patch.dict(PROTOCOLS._parts, {**protocols, clipsim.id: clipsim}),
-        mock.patch.dict(views.NETWORKS._parts, {CLIP: lambda *_: clip}),
+        mock.patch.dict(PROTOCOLS._parts, {**protocols, CLIPSIM.id: CLIPSIM}),
+        mock.patch.dict(NETWORKS._parts, {CLIPSIM.network: lambda *_: clip}),
     ):
         yield
-
-
-class RandomCLIP(Judge):
-    """A ViT-B/32 of clip-anytorch with OpenAI's transform, bytes and captions in."""
-
-    def __init__(self, network: nn.Module, encode: Any) -> None:
-        super().__init__(network.float(), name=CLIP, sha256="")
-        self.encode = encode
-
-    @torch.no_grad()
-    def encode_images(self, images: Tensor) -> Tensor:
-        """Embeddings (b, 512) of square pictures."""
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (_MEAN, _STD))
-        return self.network.encode_image((pil_bytes(images, 224, "bicubic").float() / 255 - mean) / std)
-
-    @torch.no_grad()
-    def encode_texts(self, captions: list[str]) -> Tensor:
-        """Embeddings (b, 512) of captions."""
-        return encode_text(self.network, self.encode(captions))
 
 
 def huggingface_clip() -> tuple[Any, Any]:
@@ -126,12 +107,9 @@ def huggingface_clip() -> tuple[Any, Any]:
     return model, transformers.CLIPProcessor(transformers.CLIPImageProcessor(), tokenizer)
 
 
-def openai_clip(theirs: Any) -> RandomCLIP:
+def as_openai_clip(theirs: Any) -> OpenAIClip:
     """clip-anytorch's model with the weights of transformers' model, so that both compute the same."""
-    import clip
-    import clip.model
-
-    network = clip.model.CLIP(512, 224, 12, 768, 32, 77, 49408, 512, 8, 12)
+    network = clip_model().CLIP(512, 224, 12, 768, 32, 77, 49408, 512, 8, 12)
     source = theirs.state_dict()
     state: dict[str, Tensor] = {
         "logit_scale": source["logit_scale"],
@@ -162,4 +140,4 @@ def openai_clip(theirs: Any) -> RandomCLIP:
                 }.items():
                     state[f"{here}.{mine}.{kind}"] = source[f"{there}.{theirs_name}.{kind}"]
     network.load_state_dict(state)
-    return RandomCLIP(network, lambda captions: clip.tokenize(captions).long())
+    return OpenAIClip(network, CLIPSIM, sha256="")

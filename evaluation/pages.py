@@ -23,7 +23,7 @@ _HIDDEN = ("kind", "metric", "family")
 
 def constants(metric: str) -> str:
     """The protocols of ``metric`` as a Markdown table, a column each, with their hashes, then where they come from."""
-    found = [PROTOCOLS[name] for name in PROTOCOLS if name.partition("@")[0] == metric]
+    found = [PROTOCOLS[name] for name in sorted(PROTOCOLS) if name.partition("@")[0] == metric]
     if not found:
         raise ValueError(f"pages: {metric!r} has no protocol; take its block out of the page")
     names = [name for name in dict.fromkeys(key for each in found for key in each.constants) if name not in _HIDDEN]
@@ -38,12 +38,7 @@ def constants(metric: str) -> str:
 def updated(text: str) -> str:
     """A page with its blocks made anew. ValueError for a block of a metric without protocols."""
     return _BLOCK.sub(
-        lambda block: (
-            f"<!-- protocols of {block['metric']} -->\n{constants(block['metric'])}\n<!-- end -->"
-            if _is_known(block["metric"])
-            else block[0]
-        ),
-        text,
+        lambda block: f"<!-- protocols of {block['metric']} -->\n{constants(block['metric'])}\n<!-- end -->", text
     )
 
 
@@ -61,10 +56,6 @@ def main(arguments: Sequence[str]) -> None:
         if (new := updated(text)) != text:
             write_text(path, new)
             print(path.relative_to(FOLDER.parent.parent))
-
-
-def _is_known(metric: str) -> bool:
-    return any(name.partition("@")[0] == metric for name in PROTOCOLS)
 
 
 def _cell(protocol: Protocol, name: str) -> str:

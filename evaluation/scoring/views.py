@@ -19,7 +19,7 @@ from evaluation.features import NETWORKS
 from evaluation.inputs.source import Kind
 from evaluation.metrics.blur import blur
 from evaluation.metrics.judged import check_weights
-from evaluation.protocols import PROTOCOLS, Protocol
+from evaluation.protocols import Protocol
 from evaluation.scoring.cache import key_of
 from evaluation.weights import WEIGHTS, MissingWeightsError, find
 
@@ -42,30 +42,22 @@ class View:
     """What makes the judge, where it is not the network's entry in ``NETWORKS``."""
 
     @property
-    def rules(self) -> Any:
-        """The protocol that says how samples are prepared: its own, or its family's FID where its kind does not say."""
-        family = f"fid@{self.protocol.family}"
-        own = self.kind != "pictures" or hasattr(self.protocol, "resize") or family not in PROTOCOLS
-        return self.protocol if own else PROTOCOLS[family]
-
-    @property
     def preparation(self) -> Mapping[str, object]:
         """How samples come before which network: for pictures, the protocol's constants less those of the metric."""
         if self.kind != "pictures":
             return self.protocol.constants
-        rules = {name: getattr(self.rules, name, None) for name in ("size_px", "resize", "normalise")}
-        return {"network": self.protocol.network, **rules}
+        return {name: getattr(self.protocol, name) for name in ("network", "size_px", "resize", "normalise")}
 
     @property
     def blurring(self) -> Mapping[str, object]:
         """The blur before it."""
         names = ("blur_kernel", "blur_picture_px", "blur_before_resize") if self.radius else ()
-        return {"radius": self.radius, **{name: getattr(self.rules, name) for name in names}}
+        return {"radius": self.radius, **{name: getattr(self.protocol, name) for name in names}}
 
     @property
     def one_size(self) -> bool:
         """Whether all samples must have one size, as the network takes them as they are."""
-        return self.kind == "pictures" and self.preparation["resize"] in (None, "none")
+        return self.kind == "pictures" and self.preparation["resize"] == "none"
 
     def key(self, content: str, weights_sha256: str, device: torch.device) -> str:
         """Key in a cache of what is seen of samples whose digest is ``content``.
@@ -114,7 +106,7 @@ class Judges:
                 if view.protocol.network in WEIGHTS:
                     require(view.protocol.network, folder)
                 load = view.load or NETWORKS[view.protocol.network]
-                loaded[name] = load(view.rules, folder, device)
+                loaded[name] = load(view.protocol, folder, device)
             check_weights(loaded[name], view.protocol)
             glances.setdefault((name, view.radius, view.answer == "embeddings"), []).append(view)
         self._glances = [_Glance(judge=loaded[name], views=tuple(seen)) for (name, _, _), seen in glances.items()]
@@ -143,8 +135,8 @@ class Judges:
             first = views[0]
             seen = samples
             if first.radius:
-                sigma_px = first.rules.sigma_px(first.radius, min(samples.shape[-2:]))
-                seen = blur(samples, sigma_px, first.rules.blur_kernel)
+                rules: Any = first.protocol  # of the kind that blurs
+                seen = blur(samples, rules.sigma_px(first.radius, min(samples.shape[-2:])), rules.blur_kernel)
             if first.answer == "embeddings":
                 answers: dict[Answer, Tensor] = {"embeddings": glance.judge.encode_images(seen)}
             else:
