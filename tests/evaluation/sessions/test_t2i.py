@@ -14,7 +14,7 @@ from PIL import Image
 
 from evaluation.__main__ import main
 from evaluation.records import Record, read_record
-from evaluation.t2i import T2IOptions, run
+from evaluation.sessions.t2i import T2IOptions, run
 from nuwa import Nuwa
 from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.errors import run_cli
