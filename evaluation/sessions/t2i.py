@@ -160,7 +160,7 @@ def _train_and_score(
         samples = test.showing(shown[f"K = {k}"])
         table.add(f"NÜWA {state.preset.name}, K = {k}", "model", samples, sampling={"k": k, **vars(sampling)})
     table.add("real pictures", "real", captioned_samples(data.real, data.real_scenes))
-    usage = codebook_usage(tokens, system.tokenizer.config.num_codes)
+    usage = [each.record for each in codebook_usage(tokens, system.tokenizer.config.num_codes)]
     table.add("reconstruction", "reconstruction", test.showing(rebuilt), extra=usage)
     table.add("untrained", "baseline", test.showing(random), sampling={"k": 1, **vars(unguided)})
 
