@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nuwa import noise
 from nuwa.data.sprites import Scenes, draw, world
+from nuwa.data.sprites.scenes import reorder, slot_order
 
 CHANGES = ("shape", "colour", "size", "place", "background", "swap", "drop")
 """What :func:`vary` changes: an attribute of one object, the background, the colours of two objects, their number."""
@@ -76,7 +77,8 @@ def vary(scenes: Scenes, stream: int, *, change: str | None = None) -> Scenes:
         value[name][row, gone] = -1
     value["radius"][row, gone] = 0.0
     value["num_objects"][row] -= 1
-    return _sorted(Scenes(**value))
+    varied = Scenes(**value)
+    return reorder(varied, slot_order(varied))
 
 
 def identity(scenes: Scenes) -> Ints:
@@ -103,14 +105,3 @@ def _free_place(scenes: Scenes, row: Ints, stream: int) -> Ints:
     wish = noise.uniform(stream, row[:, None], 3 + np.arange(len(world.PLACES)))
     taken = (scenes.place[row][:, :, None] == np.arange(len(world.PLACES))).any(axis=1)
     return np.where(taken, -1.0, wish).argmax(axis=1)
-
-
-def _sorted(scenes: Scenes) -> Scenes:
-    """Objects from the largest to the smallest, then by place, absent ones last: the order of the sprites world."""
-    rank = -scenes.size * len(world.PLACES) + scenes.place
-    order = np.argsort(np.where(scenes.shape >= 0, rank, np.iinfo(np.int64).max), axis=1, kind="stable")
-    value = dict(vars(scenes))
-    for name in ("shape", "colour", "size", "place", "radius"):
-        value[name] = np.take_along_axis(value[name], order, axis=1)
-    value["centre"] = np.take_along_axis(scenes.centre, order[..., None], axis=1)
-    return Scenes(**value)

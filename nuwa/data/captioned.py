@@ -1,4 +1,4 @@
-"""What every dataset of captioned pictures offers, so that a runner need not know where the pictures come from."""
+"""What every dataset of captioned pictures or clips offers, so that a runner need not know where they come from."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Skipped:
 
 
 @runtime_checkable
-class CaptionedPictures(Protocol):
-    """A fixed list of captioned pictures. What could not be read is not in the list but in ``skipped``.
+class Captioned(Protocol):
+    """A fixed list of captioned samples. What could not be read is not in the list but in ``skipped``.
 
-    Positions run over ``range(len(self))``, and ``ids``, ``captions`` and ``image`` agree on them.
+    Positions run over ``range(len(self))``, and ``ids`` and ``captions`` agree on them.
     """
 
     @property
@@ -42,7 +42,7 @@ class CaptionedPictures(Protocol):
 
     @property
     def ids(self) -> Sequence[str]:
-        """One id per sample, unique; generated pictures are filed under it."""
+        """One id per sample, unique; what is generated is filed under it."""
 
     @property
     def captions(self) -> Sequence[str]:
@@ -54,8 +54,25 @@ class CaptionedPictures(Protocol):
 
     def __len__(self) -> int: ...
 
+
+@runtime_checkable
+class CaptionedPictures(Captioned, Protocol):
+    """Captioned pictures."""
+
     def image(self, index: int) -> Tensor:
         """Picture ``index``, uint8 (3, size_px, size_px) RGB."""
+
+
+@runtime_checkable
+class CaptionedClips(Captioned, Protocol):
+    """Captioned clips, all of the same number of frames."""
+
+    @property
+    def frames(self) -> int:
+        """Frames of every clip."""
+
+    def clip(self, index: int) -> Tensor:
+        """Clip ``index``, uint8 (t, 3, size_px, size_px) RGB."""
 
 
 def some(names: Sequence[str], limit: int = 10) -> str:

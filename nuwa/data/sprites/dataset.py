@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nuwa.data.captioned import Skipped
 from nuwa.data.sprites import world
 from nuwa.data.sprites.captions import captions
-from nuwa.data.sprites.render import render
+from nuwa.data.sprites.render import render, segment
 from nuwa.data.sprites.scenes import Scenes, draw
 from nuwa.noise import key
 
@@ -32,10 +33,7 @@ class SpritesPictures:
     take: int = 0  # another one shows the same captions in other pictures
 
     def __post_init__(self) -> None:
-        if self.num < 1 or self.first < 0 or self.size_px < 8:
-            raise ValueError(
-                f"sprites: expected num >= 1, first >= 0 and size_px >= 8, got {self.num}, {self.first}, {self.size_px}"
-            )
+        check_sizes(self.num, self.first, self.size_px)
 
     def __len__(self) -> int:
         return self.num
@@ -48,7 +46,7 @@ class SpritesPictures:
     @cached_property
     def ids(self) -> list[str]:
         """``<split>-<index>``."""
-        return [f"{self.split}-{index:06d}" for index in range(self.first, self.first + self.num)]
+        return sample_ids(self.split, self.first, self.num)
 
     @cached_property
     def captions(self) -> list[str]:
@@ -68,6 +66,10 @@ class SpritesPictures:
         """Some pictures, uint8 (b, 3, size_px, size_px); cheaper than one by one."""
         return torch.from_numpy(render(self.scenes[rows], self.size_px))
 
+    def maps(self, rows: slice) -> Tensor:
+        """Their segmentation maps, uint8 (b, size_px, size_px) in ``range(len(world.CLASSES))``."""
+        return torch.from_numpy(segment(self.scenes[rows], self.size_px))
+
 
 @dataclass(frozen=True)
 class SpritesStream:
@@ -77,5 +79,29 @@ class SpritesStream:
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
         """Pictures uint8 (size, 3, size_px, size_px) and captions of training step ``step``."""
-        scenes = draw("train", np.arange(step * size, (step + 1) * size))
+        scenes = self.scenes(step, size)
         return torch.from_numpy(render(scenes, self.size_px)), captions(scenes)
+
+    def maps(self, step: int, size: int) -> Tensor:
+        """Segmentation maps uint8 (size, size_px, size_px) of the pictures of ``batch(step, size)``."""
+        return torch.from_numpy(segment(self.scenes(step, size), self.size_px))
+
+    def scenes(self, step: int, size: int) -> Scenes:
+        """What ``batch(step, size)`` shows."""
+        return draw("train", step_indices(step, size))
+
+
+def check_sizes(num: int, first: int, size_px: int) -> None:
+    """ValueError for numbers that make no dataset."""
+    if num < 1 or first < 0 or size_px < 8:
+        raise ValueError(f"sprites: expected num >= 1, first >= 0 and size_px >= 8, got {num}, {first}, {size_px}")
+
+
+def sample_ids(split: str, first: int, num: int) -> list[str]:
+    """``<split>-<index>`` of the samples ``first`` to ``first + num - 1``."""
+    return [f"{split}-{index:06d}" for index in range(first, first + num)]
+
+
+def step_indices(step: int, size: int) -> NDArray[np.int64]:
+    """Samples (size,) of training step ``step``."""
+    return np.arange(step * size, (step + 1) * size)

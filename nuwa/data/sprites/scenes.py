@@ -48,8 +48,7 @@ def draw(split: str, indices: ArrayLike, *, take: int = 0) -> Scenes:
     Another ``take`` of a sample has the same caption and differs in what no caption names: where exactly in its place an
     object stands, and by how little it differs from its size.
     """
-    if split not in SPLITS:
-        raise ValueError(f"unknown sprites split {split!r}{suggest(split, list(SPLITS))} (known: {', '.join(SPLITS)})")
+    check_split(split)
     index = np.asarray(indices, dtype=np.int64)
     slots = np.arange(world.MAX_OBJECTS)
     row = index[:, None]
@@ -89,3 +88,24 @@ def draw(split: str, indices: ArrayLike, *, take: int = 0) -> Scenes:
         radius=np.where(present, sort(world.RADIUS[size] * (1 + world.RADIUS_JITTER * stretch)), 0.0),
         wording=noise.bits(stream("wording"), index).view(np.int64),
     )
+
+
+def check_split(split: str) -> None:
+    """ValueError with the nearest name for an unknown split."""
+    if split not in SPLITS:
+        raise ValueError(f"unknown sprites split {split!r}{suggest(split, list(SPLITS))} (known: {', '.join(SPLITS)})")
+
+
+def slot_order(scenes: Scenes) -> Ints:
+    """Slots (b, 3) in the order of the sprites world: from the largest object to the smallest, then by place."""
+    rank = np.where(scenes.shape >= 0, -scenes.size * len(world.PLACES) + scenes.place, np.iinfo(np.int64).max)
+    return np.argsort(rank, axis=1, kind="stable")
+
+
+def reorder(scenes: Scenes, order: Ints) -> Scenes:
+    """The same scenes with the objects of slots ``order`` (b, 3)."""
+    value = dict(vars(scenes))
+    for name in ("shape", "colour", "size", "place", "radius"):
+        value[name] = np.take_along_axis(value[name], order, axis=1)
+    value["centre"] = np.take_along_axis(scenes.centre, order[..., None], axis=1)
+    return Scenes(**value)

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.judges.board import ABSENT, EMPTY, board, main_class
-from evaluation.judges.practice import CHANGES, _sorted, identity, join, practice, vary
+from evaluation.judges.practice import CHANGES, identity, join, practice, vary
 from nuwa.data.sprites import Scenes, captions, draw, render, world
+from nuwa.data.sprites.scenes import reorder, slot_order
 
 SCENES = draw("test-seen", np.arange(512))
 MANY = SCENES[SCENES.num_objects > 1]
@@ -33,7 +34,7 @@ def assert_valid(scenes: Scenes) -> None:
     assert (np.abs(ratio - 1) <= world.RADIUS_JITTER + 1e-9).all()
     offset = scenes.centre[present] - world.place_centres()[scenes.place[present]]
     assert (np.abs(offset) <= world.PLACE_JITTER + 1e-9).all()
-    assert_same(_sorted(scenes), scenes)
+    assert_same(reorder(scenes, slot_order(scenes)), scenes)
 
 
 def test_practice_shows_every_combination() -> None:
