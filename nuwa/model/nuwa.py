@@ -123,7 +123,32 @@ class NuwaModel(nn.Module):
 
     def forward(self, tokens: Tensor, text_ids: Tensor, text_valid: Tensor) -> Tensor:
         """Logits (b, s, v) of target tokens (b, s) int64 given captions (b, 77) int64 and their valid mask."""
-        return self.decoder(tokens, [self.encoder.encode_text(text_ids, text_valid)])
+        return self.decoder(tokens, self.conditions(text_ids, text_valid))
+
+    def conditions(
+        self,
+        text_ids: Tensor,
+        text_valid: Tensor,
+        *,
+        sketch: Tensor | None = None,
+        present: Tensor | None = None,
+        partial: tuple[Tensor, Tensor] | None = None,
+    ) -> list[Condition]:
+        """Everything the decoder looks at: text always, a sketch and a target with hidden cells where they are given.
+
+        Args:
+            text_ids: (b, 77) int64, with ``text_valid`` (b, 77) bool.
+            text_valid: False on padding.
+            sketch: (b, t, h, w) int64, of which samples that are not ``present`` (b,) bool do without.
+            present: see ``sketch``.
+            partial: target tokens (b, t, h, w) int64 and known cells of that shape, bool.
+        """
+        found = [self.encoder.encode_text(text_ids, text_valid)]
+        if sketch is not None:
+            found.append(self.encoder.encode_sketch(sketch, present))
+        if partial is not None:
+            found.append(self.encoder.encode_partial(*partial))
+        return found
 
     @property
     def num_parameters(self) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nuwa.data.sources import HeldOut, Source
 from nuwa.data.sprites import captions, draw, render
 from nuwa.data.sprites.dataset import SpritesStream
 from nuwa.presets import PRESETS
@@ -42,6 +43,11 @@ def validation(num: int = 16) -> tuple[Tensor, list[str]]:
     return torch.from_numpy(render(scenes, 32)), captions(scenes)
 
 
+def source(stream: Any = None) -> Source:
+    pixels, words = validation()
+    return Source(stream=stream or SpritesStream(32), validation=HeldOut(pixels=pixels, captions=words))
+
+
 def tokenizer_stage(stream: Any = None, **settings: Any) -> TokenizerStage:
     """Every part of the training takes its turn: codes from step 1, restarts, critic from 5, listened to from 6."""
     config = dataclasses.replace(PRESETS["smoke"]().tokenizer, **{"steps": 12, "restart_every": 3} | settings)
@@ -61,7 +67,7 @@ def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
     config = dataclasses.replace(preset.transformer, **{"steps": 8, "caption_dropout": 0.5} | settings)
     return TransformerStage(
         model.on(preset.tokenizer.model.grid(), num_codes=32, vocab_size=text.vocab_size), config,
-        stream or SpritesStream(32), tokenizer, text, validation(), origin={"data": "sprites"}, device=CPU,
+        {"picture": source(stream)}, tokenizer, text, origin={"data": "sprites"}, device=CPU,
     )  # fmt: skip
 
 

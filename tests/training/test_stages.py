@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from nuwa.tasks import TASKS
 from nuwa.tokenizers.quantize import Usage
 from nuwa.training import checkpoint
-from nuwa.training.tokenizer import CodebookCollapse
+from nuwa.training.codebook import CodebookCollapse
 
 from .stages import STAGES, STEPS, OneBatch, Stopping, outcome, tokenizer_stage, train, transformer_stage
 
@@ -184,6 +185,6 @@ def test_dropped_captions_are_not_read(dropout: float, same: bool) -> None:
 def test_validation_is_the_mean_over_all_tokens() -> None:
     """In batches or at once, also where the last batch is a smaller one."""
     whole, parts = transformer_stage(batch=16), transformer_stage(batch=7)
-    assert [len(captions) for _, captions in parts.validation] == [7, 7, 2]
+    assert [len(batch.tokens) for batch in parts.examples.held_out(TASKS["t2i"], 7)] == [7, 7, 2]
     assert parts.validate() == pytest.approx(whole.validate(), abs=1e-6)
     assert whole.validate()["val_loss"] != whole.validate()["val_loss_without_caption"]
