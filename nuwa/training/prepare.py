@@ -15,7 +15,7 @@ from nuwa.data.sources import Source
 from nuwa.data.streams import MapStream, PicturesAndFrames, Stream
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
-from nuwa.system import Nuwa, vqgan_config, vqgan_seg_config
+from nuwa.system import MODEL_FILE, Nuwa, vqgan_config, vqgan_seg_config
 from nuwa.tasks import Target
 from nuwa.tokenizers.perceptual import PerceptualDistance
 from nuwa.tokenizers.text import TextTokenizer
@@ -51,29 +51,59 @@ class TrainingData:
         return {"picture": self.pictures, "clip": self.clips}
 
 
-def prepare(preset: Preset, data: TrainingData, folder: Path, device: torch.device) -> Nuwa:
+def prepare(
+    preset: Preset, data: TrainingData, folder: Path, device: torch.device, *, start: Path | None = None
+) -> Nuwa:
     """The trained system of ``preset`` on ``data``.
 
     It is kept in ``folder/tokenizer``, ``folder/sketch-tokenizer`` where sketches are learnt, and ``folder/transformer``.
+    ``start`` is a checkpoint folder to fine-tune: its tokenizers are used as they are, and its model is where the training
+    begins; what it lacks, such as the sketches, begins from nothing. ValueError where it does not fit the preset. The
+    result's tasks are the preset's; how they were learnt stands in the config of ``folder/transformer``.
     """
     sources = data.sources(preset)
-    tokenizer = _tokenizer(preset, data, sources, folder / "tokenizer", device)
-    origin = {"data": data.name, "tokenizer_sha256": files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)}
-    sketch = None
-    if "sketch" in preset.model.conditions:
+    begun = None if start is None else Nuwa.from_pretrained(start)
+    origin = {"data": data.name}
+    if begun is None or start is None:
+        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device), None
+        origin["tokenizer_sha256"] = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
+    else:
+        tokenizer, text = begun.tokenizer, begun.text
+        origin["start_sha256"] = files.sha256(start / MODEL_FILE)
+    sketch = None if begun is None else begun.sketch_tokenizer
+    if "sketch" not in preset.model.conditions:
+        sketch = None
+    elif sketch is None:
         sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device)
         origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
-    text = TextTokenizer.from_captions(data.vocabulary)
+    text = text or TextTokenizer.from_captions(data.vocabulary)
     config = preset.config(vocab_size=text.vocab_size)
     stage = TransformerStage(
         config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device
     )
+    if begun is not None:
+        begin_with(stage.model, begun.model, f"{start}")
     home = folder / "transformer"
     _fit(stage, home, preset.transformer.steps, preset.transformer.seed)
     model = NuwaModel(config)
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
     tasks = tuple(preset.transformer.tasks)
     return Nuwa(tokenizer, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks).to(device)
+
+
+def begin_with(model: NuwaModel, begun: NuwaModel, where: str) -> None:
+    """Copy the weights of a trained model. ValueError where one has no place in ``model`` or another shape there.
+
+    ``model`` may have more: embeddings of conditions that ``begun`` does not read.
+    """
+    own, new = model.state_dict(), begun.state_dict()
+    wrong = [name for name, value in new.items() if name not in own or own[name].shape != value.shape]
+    if wrong:
+        raise ValueError(
+            f"{where}: expected a model that this preset goes on from, got one with other sizes ({wrong[0]}); "
+            "use the preset that it was trained with, or one that adds conditions"
+        )
+    model.load_state_dict(own | new)
 
 
 def _tokenizer(
@@ -116,7 +146,7 @@ def _frames(pixels: Tensor, dims: int) -> Tensor:
 
 def _fit(stage: Stage, home: Path, steps: int, seed: int) -> None:
     if not finished(home, stage.config):
-        fit(stage, home, steps=steps, seed=seed)
+        fit(stage, home, steps=steps, seed=seed, validate_every=max(250, steps // 10))
 
 
 def _ready(model: T, home: Path, device: torch.device) -> T:
