@@ -12,23 +12,27 @@ from nuwa.tokenizers.perceptual import load_sprites
 from nuwa.training.prepare import TrainingData
 
 VALIDATION = 256  # held-out pictures that training measures itself on
-VALIDATION_CLIPS = 64
 VOCABULARY = 20_000  # captions from which the text tokenizer takes its word pieces, of pictures and of clips
 
 
-def sprites_data(size_px: int, frames: int = 1) -> TrainingData:
-    """The split train, and val to measure on; with clips where they have more than one frame."""
-    held_out = SpritesPictures("val", VALIDATION, size_px)
+def sprites_data(
+    size_px: int, frames: int = 1, *, num_held_out: int = VALIDATION, num_captions: int = VOCABULARY
+) -> TrainingData:
+    """The split train, and val to measure on; with clips where they have more than one frame.
+
+    ``num_held_out`` pictures are held out and a quarter as many clips; the vocabulary is that of ``num_captions`` captions.
+    """
+    held_out = SpritesPictures("val", num_held_out, size_px)
     whole = slice(None)
-    vocabulary = captions(draw("train", np.arange(VOCABULARY)))
+    vocabulary = captions(draw("train", np.arange(num_captions)))
     clips = None
     if frames > 1:
-        moving = SpritesClips("val", VALIDATION_CLIPS, frames, size_px)
+        moving = SpritesClips("val", max(1, num_held_out // 4), frames, size_px)
         clips = Source(
             stream=SpritesClipStream(frames, size_px),
             validation=HeldOut(pixels=moving.clips(whole), captions=moving.captions, maps=moving.maps(whole)),
         )
-        vocabulary += clip_captions(draw_clips("train", np.arange(VOCABULARY)))
+        vocabulary += clip_captions(draw_clips("train", np.arange(num_captions)))
     return TrainingData(
         name=f"sprites {world.VERSION} train" + (f", {frames} frames" if frames > 1 else ""),
         pictures=Source(
