@@ -82,6 +82,11 @@ class Nuwa:
         parts: dict[str, nn.Module] = {TOKENIZER_FILE: self.tokenizer, MODEL_FILE: self.model}
         return parts if self.sketch_tokenizer is None else parts | {SKETCH_FILE: self.sketch_tokenizer}
 
+    @property
+    def limits(self) -> Limits:
+        """What the checkpoint takes."""
+        return Limits(grid=self.model.config.grid, size_px=self.tokenizer.config.size_px, tasks=self.tasks)
+
     def to(self, device: torch.device | str) -> Nuwa:
         """Move everything to a device."""
         for part in self.parts.values():
@@ -144,8 +149,9 @@ class Nuwa:
         with one sentence for input of another kind, shape or type, for a task or a route that the checkpoint was not
         trained for, and for sample indices of another number.
         """
-        limits = Limits(grid=self.model.config.grid, size_px=self.tokenizer.config.size_px, tasks=self.tasks)
-        request = Request.of(task, limits, captions=captions, sketches=sketches, given=given, mask=mask, route=route)
+        request = Request.of(
+            task, self.limits, captions=captions, sketches=sketches, given=given, mask=mask, route=route
+        )
         indices = range(request.b) if sample_indices is None else sample_indices
         if len(indices) != request.b:
             raise ValueError(f"{task}: expected one sample index for each of {request.b} samples, got {len(indices)}")
@@ -155,8 +161,7 @@ class Nuwa:
 
     def draw(self, captions: Sequence[str], sampling: Sampling, sample_indices: Sequence[int]) -> Tensor:
         """Tokens (b, 1, h, w) int64 of text to image for b captions."""
-        limits = Limits(grid=self.model.config.grid, size_px=self.tokenizer.config.size_px, tasks=self.tasks)
-        return self._draw(Request.of("t2i", limits, captions=captions), sampling, sample_indices)
+        return self._draw(Request.of("t2i", self.limits, captions=captions), sampling, sample_indices)
 
     @torch.no_grad()
     def _draw(self, request: Request, sampling: Sampling, indices: Sequence[int]) -> Tensor:
