@@ -14,6 +14,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--weights", default=None, help="folder with published network weights")
 
 
+def pytest_configure() -> None:
+    """One thread: tests are small, and several processes share the cores."""
+    torch.set_num_threads(1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip what this machine or call does not provide, and say why."""
     absent = {}

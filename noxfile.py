@@ -24,17 +24,26 @@ def session(name: str, **options: Any) -> Callable[..., Any]:
     return nox.session(name=name, venv_backend="none", **options)
 
 
-def install(run: nox.Session) -> None:
-    """Make ``.venv``, or bring it up to the pins where they have changed."""
-    wanted = hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in PINS)).hexdigest()
-    stamp = ROOT / ".venv" / "pins"
-    if stamp.is_file() and stamp.read_text() == wanted:
-        return
+def install(run: nox.Session, *extra: str) -> None:
+    """Make ``.venv``, or bring it up to the pins where they have changed; ``extra`` dependency groups come on top."""
     if not PYTHON.exists():
         run.run(sys.executable, "-m", "venv", ".venv", external=True)
-    groups = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "dev")
-    what = ("--constraint", "constraints.txt", "--editable", ".[evaluation,reports]", *groups)
-    run.run(str(PYTHON), "-m", "pip", "install", *what, external=True)
+    _install(run, "pins", "--editable", ".[evaluation,video,reports]", *_group("dev"))
+    for group in extra:
+        _install(run, f"pins-{group}", *_group(group))
+
+
+def _group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), name))
+
+
+def _install(run: nox.Session, name: str, *what: str) -> None:
+    """Install under the pins, unless the stamp ``name`` says that it was done with these very pins."""
+    wanted = hashlib.sha256(b"\0".join((ROOT / pins).read_bytes() for pins in PINS)).hexdigest()
+    stamp = ROOT / ".venv" / name
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    run.run(str(PYTHON), "-m", "pip", "install", "--constraint", "constraints.txt", *what, external=True)
     stamp.write_text(wanted)
 
 
@@ -55,9 +64,9 @@ def out_of(run: nox.Session, default: str) -> str:
 
 @session("tests")
 def tests(run: nox.Session) -> None:
-    """Run the tests; ``-- --slow`` adds those that train or sample for longer."""
+    """Run the tests, a process for every core; ``-- --slow`` adds those that train or sample for longer."""
     install(run)
-    python(run, "-m", "pytest", *run.posargs)
+    python(run, "-m", "pytest", "--numprocesses", "auto", "--dist", "loadfile", *run.posargs)
 
 
 @session("lint")
@@ -100,6 +109,8 @@ def report(run: nox.Session) -> None:
 
 @session("bench", default=False)
 def bench(run: nox.Session) -> None:
-    """Measure speed and memory; every benchmark first asserts agreement with the reference."""
-    install(run)
-    python(run, "-m", "pytest", "benchmarks", "--benchmark-enable", "--benchmark-only", *run.posargs)
+    """Time attention and decoding beside their peers, record and tables to runs/bench/; ``-- --quick`` takes minutes."""
+    install(run, "peers")
+    python(run, "-m", "benchmarks", *run.posargs)
+    if not {"-h", "--help"} & set(run.posargs):
+        python(run, "-m", "reports", "speed", out_of(run, "runs/bench"))

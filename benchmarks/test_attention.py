@@ -1,162 +1,156 @@
-"""Attention by variant and backend: forward, forward with backward, and memory, each after agreement is asserted.
+"""Attention by variant, backend, grid and direction: causal, at the paper's 20 heads of 64, and its peers in the same run.
 
-Two outside lines are timed beside ours: dense causal SDPA, and the 3D attention module of nuwa-pytorch with its projections
-taken out, where that package is installed (``pip install nuwa-pytorch``). Ratios hold better than times: run a whole group
-on a machine that does nothing else.
+Full attention through SDPA is dense causal SDPA, what any transformer would call. Ratios hold better than times: run the
+whole on a machine that does nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
+from torch import Tensor
 
-from benchmarks.memory import peak_extra_bytes
-from benchmarks.problems import ATTENTION_SHAPES, AttentionShape
-from nuwa.attention import ATTENTION, BACKENDS, AttentionSpec, Full, Nearby3D, Problem, attend, cost
-
-Timed = Callable[[Callable[[], Any]], Callable[[], Any]]
-SHAPES = ["tiny-video", "paper-image", "paper-video"]
-SCALING = ["paper-video", "long-video", "wide-video"]
-TIMED = [name for name in BACKENDS if name not in ("reference", "dense")]
-
-
-def tensors(shape: AttentionShape, device: torch.device, grad: bool = False) -> list[Tensor]:
-    generator = torch.Generator(device).manual_seed(0)
-    return [torch.randn(shape.shape, generator=generator, device=device).requires_grad_(grad) for _ in range(3)]
+from benchmarks import peers
+from benchmarks.agreement import assert_agrees, passes
+from benchmarks.ledger import Ledger, clocked
+from benchmarks.limits import flops_of, why_not_here
+from benchmarks.problems import PAPER_HEADS
+from evaluation.speed import Measurement
+from nuwa.attention import ATTENTION, BACKENDS, AttentionSpec, Problem, attend
+from nuwa.grid import Grid
 
 
-def skip_unless_able(backend: str, spec: AttentionSpec, shape: AttentionShape, device: torch.device) -> None:
+def _is_for(backend: str, spec: AttentionSpec) -> bool:
+    """Whether the backend computes this variant anywhere: what it was never made for is no row."""
+    grid = Grid(1, 2, 2)
+    places = [Problem(spec=spec, grid=grid, kv_grid=grid, causal=True, device=d, grad=False) for d in ("cpu", "cuda")]
+    return any(BACKENDS[backend].why_not(place) is None for place in places)
+
+
+TIMED = [
+    (name, backend)
+    for name in ATTENTION
+    for backend in BACKENDS
+    if backend != "reference" and _is_for(backend, ATTENTION[name]())
+]
+SLOW_TO_COMPILE = ("local-compiled", "flex")
+DIRECTIONS = ("forward", "forward+backward")
+
+
+def tensors(shape: Sequence[int], ledger: Ledger, grad: bool, count: int = 3) -> list[Tensor]:
+    generator = torch.Generator(ledger.device).manual_seed(0)
+    made = [torch.randn(*shape, generator=generator, device=ledger.device) for _ in range(count)]
+    return [x.to(ledger.dtype).requires_grad_(grad) for x in made]
+
+
+def blank(ledger: Ledger, grid: Grid, direction: Any) -> Measurement:
+    """A row that has its place and nothing else yet."""
+    return Measurement(
+        group="attention",
+        name="",
+        peer=False,
+        backend="",
+        direction=direction,
+        grid=grid.shape,
+        setting=str(PAPER_HEADS),
+        dtype=str(ledger.dtype).removeprefix("torch."),
+        times=None,
+        agreement=None,
+        peak_extra_bytes=None,
+        query_bytes=PAPER_HEADS.head_width * PAPER_HEADS.num_heads * grid.size * ledger.dtype.itemsize,
+        flops=None,
+        steps=None,
+        not_run="not tried",
+    )
+
+
+def skip(ledger: Ledger, row: Measurement, reason: str) -> None:
+    """What cannot run is a row all the same."""
+    ledger.rows.append(replace(row, not_run=reason))
+    pytest.skip(reason)
+
+
+def measure(
+    ledger: Ledger, benchmark: BenchmarkFixture, row: Measurement, run: Callable[[], Any], first_s: float
+) -> None:
+    """Fill ``row`` with the memory and the times of ``run``, and add it."""
+    benchmark.group = f"{row.direction}, {'x'.join(map(str, row.grid))}"
+    peak = ledger.memory(run)
+    times = ledger.time(benchmark, run, first_s)
+    ledger.rows.append(replace(row, times=times, peak_extra_bytes=peak, not_run=None))
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize(("name", "backend"), TIMED)
+def test_ours(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: str, backend: str, direction: str) -> None:
+    spec, backward = ATTENTION[name](), direction != "forward"
     problem = Problem(
         spec=spec,
-        grid=shape.grid,
-        kv_grid=shape.grid,
+        grid=grid,
+        kv_grid=grid,
         causal=True,
-        device=device.type,
-        head_width=shape.head_width,
+        device=ledger.device.type,
+        dtype=ledger.dtype,
+        head_width=PAPER_HEADS.head_width,
+        grad=backward,
     )
-    reason = BACKENDS[backend].why_not(problem)
+    row = replace(blank(ledger, grid, direction), name=name, backend=backend, flops=flops_of(problem, PAPER_HEADS))
+    if (reason := BACKENDS[backend].why_not(problem)) is not None:
+        skip(ledger, row, reason)
+    if ledger.options.quick and ledger.device.type == "cpu" and backend in SLOW_TO_COMPILE:
+        skip(ledger, row, "left out of a quick run: it compiles for a minute")
+    if (reason := why_not_here(backend, problem, PAPER_HEADS, ledger.options.patience_s)) is not None:
+        skip(ledger, row, reason)
+
+    def operation(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attend(q, k, v, spec=spec, grid=grid, causal=True, backend=backend)
+
+    try:
+        inputs = tensors(PAPER_HEADS.shape(grid), ledger, backward)
+        agreement, first_s = assert_agrees(operation, inputs, spec, grid, causal=True, backward=backward)
+        weight = torch.ones_like(inputs[0]) if backward else None
+        measure(ledger, benchmark, replace(row, agreement=agreement), passes(operation, inputs, weight), first_s)
+    except torch.OutOfMemoryError:
+        skip(ledger, row, "out of memory")
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("peer", [peers.NUWA_PYTORCH, peers.NATTEN])
+def test_peer(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, peer: str, direction: str) -> None:
+    backward, shape = direction != "forward", PAPER_HEADS.shape(grid)
+    row = replace(blank(ledger, grid, direction), name=peer, peer=True)
+    device, dtype = ledger.device, ledger.dtype
+    if peer == peers.NUWA_PYTORCH:
+        row = replace(row, backend="Sparse3DNA without projections")
+        reason = peers.why_not_sparse_3dna(grid, PAPER_HEADS, device, backward, ledger.options.patience_s)
+    else:
+        row = replace(row, backend="na3d")
+        reason = peers.why_not_natten(grid, device, backward)
     if reason is not None:
-        pytest.skip(reason)
+        skip(ledger, row, reason)
+    module: Callable[..., Tensor]
+    try:
+        if peer == peers.NUWA_PYTORCH:
+            module = peers.sparse_3dna(grid, PAPER_HEADS, device, dtype)
+            width = PAPER_HEADS.num_heads * PAPER_HEADS.head_width
+            inputs = tensors((PAPER_HEADS.batch, 1 + grid.size, width), ledger, backward, count=1)
+        else:
+            module = peers.natten
+            b, n, _, k = shape
+            inputs = tensors((b, *grid.shape, n, k), ledger, backward)
 
+        def run() -> Any:
+            if not backward:
+                with torch.no_grad():
+                    return module(*inputs)
+            out = module(*inputs)
+            return torch.autograd.grad(out, inputs, torch.ones_like(out))
 
-def assert_agrees(backend: str, spec: AttentionSpec, shape: AttentionShape, device: torch.device) -> None:
-    """One head of the shape against the float64 reference."""
-    q, k, v = (x[:1, :1].detach() for x in tensors(shape, device))
-    found = attend(q, k, v, spec=spec, grid=shape.grid, causal=True, backend=backend)
-    expected = attend(q, k, v, spec=spec, grid=shape.grid, causal=True, backend="reference")
-    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5 if device.type == "cpu" else 5e-3)
-
-
-def with_gradients(operation: Callable[[Tensor, Tensor, Tensor], Tensor], inputs: list[Tensor]) -> Callable[[], Any]:
-    weight = torch.ones_like(inputs[0])
-    return lambda: torch.autograd.grad(operation(*inputs), inputs, weight)
-
-
-@pytest.mark.parametrize("backend", TIMED)
-@pytest.mark.parametrize("name", ATTENTION)
-@pytest.mark.parametrize("shape_name", SHAPES)
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward+backward"])
-def test_causal(
-    benchmark: BenchmarkFixture,
-    timed: Timed,
-    device: torch.device,
-    backward: bool,
-    shape_name: str,
-    name: str,
-    backend: str,
-) -> None:
-    shape, spec = ATTENTION_SHAPES[shape_name], ATTENTION[name]()
-    skip_unless_able(backend, spec, shape, device)
-    assert_agrees(backend, spec, shape, device)
-    benchmark.group = f"causal attention, {shape_name}, {'forward and backward' if backward else 'forward'}"
-    inputs = tensors(shape, device, grad=backward)
-
-    def operation(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return attend(q, k, v, spec=spec, grid=shape.grid, causal=True, backend=backend)
-
-    run = with_gradients(operation, inputs) if backward else lambda: operation(*inputs)
-    run()  # compiles, where there is something to compile
-    spent = cost(
-        spec, shape.grid, causal=True, num_heads=shape.num_heads, head_width=shape.head_width, batch=shape.batch
-    )
-    benchmark.extra_info["gflop"] = spent.flops * (3.5 if backward else 1) / 1e9
-    benchmark.extra_info["peak_extra_in_sizes_of_q"] = peak_extra_bytes(run, device) / inputs[0].nbytes
-    benchmark(timed(run))
-
-
-@pytest.mark.parametrize("backend", ["local", "local-compiled"])
-@pytest.mark.parametrize("shape_name", SCALING)
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward+backward"])
-def test_nearby_is_linear_in_tokens(
-    benchmark: BenchmarkFixture, timed: Timed, device: torch.device, backward: bool, shape_name: str, backend: str
-) -> None:
-    """Equal numbers of tokens times heads, so that equal times mean linear growth."""
-    shape, spec = ATTENTION_SHAPES[shape_name], Nearby3D()
-    skip_unless_able(backend, spec, shape, device)
-    benchmark.group = f"nearby3d at 88,200 tokens x heads, {'forward and backward' if backward else 'forward'}"
-    inputs = tensors(shape, device, grad=backward)
-
-    def operation(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return attend(q, k, v, spec=spec, grid=shape.grid, causal=True, backend=backend)
-
-    run = with_gradients(operation, inputs) if backward else lambda: operation(*inputs)
-    run()
-    benchmark(timed(run))
-
-
-@pytest.mark.parametrize("shape_name", SHAPES)
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward+backward"])
-def test_dense_causal_sdpa(
-    benchmark: BenchmarkFixture, timed: Timed, device: torch.device, backward: bool, shape_name: str
-) -> None:
-    """The bar: what any transformer would call."""
-    shape = ATTENTION_SHAPES[shape_name]
-    assert_agrees("sdpa", Full(), shape, device)
-    benchmark.group = f"causal attention, {shape_name}, {'forward and backward' if backward else 'forward'}"
-    inputs = tensors(shape, device, grad=backward)
-
-    def operation(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        return scaled_dot_product_attention(q, k, v, is_causal=True)
-
-    benchmark(timed(with_gradients(operation, inputs) if backward else lambda: operation(*inputs)))
-
-
-class _Twice(nn.Module):
-    """Stands in for a projection to keys and values: hands its input out as both."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat((x, x), dim=-1)
-
-
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "forward+backward"])
-def test_nuwa_pytorch(benchmark: BenchmarkFixture, timed: Timed, device: torch.device, backward: bool) -> None:
-    """``Sparse3DNA`` of nuwa-pytorch, causal per axis, with a begin token; projections replaced by nothing.
-
-    Its pattern is not ours (it sees the past octant), so this compares time only: its window of 27 is the same.
-    """
-    package = pytest.importorskip("nuwa_pytorch.nuwa_pytorch")
-    shape = ATTENTION_SHAPES["paper-video"]
-    d = shape.num_heads * shape.head_width
-    module = package.Sparse3DNA(
-        dim=d,
-        video_shape=shape.grid.shape,
-        kernel_size=3,
-        heads=shape.num_heads,
-        dim_head=shape.head_width,
-        causal=True,
-    ).to(device)
-    module.to_q, module.to_kv, module.to_out = nn.Identity(), _Twice(), nn.Identity()
-    benchmark.group = f"causal attention, paper-video, {'forward and backward' if backward else 'forward'}"
-    x = torch.randn(shape.batch, shape.grid.size + 1, d, device=device, requires_grad=backward)
-    assert module(x).shape == x.shape
-
-    def run() -> Any:
-        return torch.autograd.grad(module(x).sum(), x) if backward else module(x)
-
-    benchmark.pedantic(timed(run), rounds=3, iterations=1, warmup_rounds=1)
+        measure(ledger, benchmark, row, run, clocked(ledger.synchronised(run))[1])
+    except torch.OutOfMemoryError:
+        skip(ledger, row, "out of memory")

@@ -8,12 +8,15 @@ from typing import Any
 
 import tyro
 
-from evaluation import t2i
+from evaluation import compare, score, t2i, weights_command
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
 
 COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
 COMMANDS.add("t2i", (t2i.T2IOptions, t2i.run))
+COMMANDS.add("score", (score.ScoreOptions, score.run))
+COMMANDS.add("compare", (compare.CompareOptions, compare.run))
+COMMANDS.add("weights", (weights_command.WeightsOptions, weights_command.run))
 
 
 def main(arguments: list[str]) -> None:

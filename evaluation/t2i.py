@@ -13,8 +13,7 @@ from torch import Tensor
 
 from evaluation import judges
 from evaluation.data import DATASETS, DataOptions, EvaluationData
-from evaluation.metrics import PictureScorer
-from evaluation.metrics.clipsim import caption_similarity
+from evaluation.metrics import PictureScorer, best_of, caption_scores
 from evaluation.metrics.codebook import codebook_usage
 from evaluation.provenance import peak_memory, provenance
 from evaluation.records import DatasetInfo, MetricValue, ModelInfo, Record, Role, Row, Skipped, write_record
@@ -287,17 +286,4 @@ def _best(table: _Table, drawn: Tensor, captions: Sequence[str]) -> Tensor:
     """Of each caption's pictures (m, K, 3, h, w) the one nearest to it by CLIPSIM, (m, 3, h, w)."""
     if drawn.shape[1] == 1:
         return drawn[:, 0]
-    texts = table.clip_judge.encode_texts(list(captions)).cpu()
-    scores = torch.stack(
-        [
-            torch.cat(
-                [
-                    caption_similarity(table.clip_judge.encode_images(part.to(table.device)).cpu(), text)
-                    for part, text in zip(drawn[:, k].split(BATCH), texts.split(BATCH), strict=True)
-                ]
-            )
-            for k in range(drawn.shape[1])
-        ],
-        dim=1,
-    )
-    return drawn[torch.arange(len(drawn)), scores.argmax(dim=1)]
+    return best_of(drawn, caption_scores(table.clip_judge, drawn, captions, device=table.device, batch=BATCH))

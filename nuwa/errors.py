@@ -19,8 +19,9 @@ def run_cli(main: Callable[[list[str]], object], argv: Sequence[str] | None = No
     """Run ``main(arguments)`` and return the exit code: ``sys.exit(run_cli(main))``.
 
     ``--debug`` anywhere among the arguments is taken out and makes every exception show its traceback. Without it,
-    ValueError gives 2, StorageError, OSError and FloatingPointError 1, Ctrl-C 130, each with one sentence. Any other exception is a fault
-    of the program and passes through. Wrong options are answered by tyro, with the nearest right one and code 2.
+    ValueError gives 2, StorageError, OSError and FloatingPointError 1, Ctrl-C 130, each with one sentence. Any other
+    exception is a fault of the program and passes through. Wrong options are answered by tyro, with the nearest right
+    one and code 2.
 
     Args:
         main: takes the arguments without the program's name and passes them to ``tyro.cli(..., args=arguments)``.

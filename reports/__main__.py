@@ -1,4 +1,4 @@
-"""``python -m reports run|build|compare``: records to tables, figures and pages. ``--help`` after each says more."""
+"""``python -m reports run|speed|build|compare``: records to tables, figures and pages. ``--help`` after each says more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nuwa.errors import run_cli
 from reports import render
 from reports.compare import compare as compare_records
 from reports.compare import text as comparison_text
-from reports.write import collect, write_all_tables, write_run_report
+from reports.write import collect, collect_speed, write_all_tables, write_run_report, write_speed_report
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,21 +29,36 @@ def run(folder: tyro.conf.Positional[Path]) -> None:
     _print_paths(paths)
 
 
+def speed(folder: tyro.conf.Positional[Path]) -> None:
+    """Write the tables and plots of a benchmark into its folder: cost against tokens, and decoding.
+
+    Args:
+        folder: the benchmark's folder, such as runs/bench, which holds record.json.
+    """
+    tables, paths = write_speed_report(folder)
+    print("\n".join(render.text(table) for table in tables))
+    _print_paths(paths)
+
+
 def build(
     records: Path = ROOT / "reports" / "records", runs: Path = ROOT / "runs", out: Path = ROOT / "runs" / "report"
 ) -> None:
     """Write all tables of the paper from all records there are, each above the published rows, and one page of them.
+
+    Benchmarks add their tables and plots, and every attention variant has a drawing of its pattern.
 
     Args:
         records: folder of committed records, *.json.
         runs: folder of runs, */record.json.
         out: where the tables and index.html go.
     """
-    found = collect(records, runs)
+    found, benchmarks = collect(records, runs), collect_speed(records, runs)
     notes = [] if found else [f"No record under {records.name}/ or {runs.name}/."]
-    paths = write_all_tables(found, out, notes)
+    paths = write_all_tables(found, out, notes, benchmarks)
     names = ", ".join(found) or "none, the tables show the published rows alone"
     print(f"records: {names}")
+    if benchmarks:
+        print(f"benchmarks: {', '.join(benchmarks)}")
     _print_paths(paths)
 
 
@@ -65,7 +80,7 @@ def compare(before: tyro.conf.Positional[Path], after: tyro.conf.Positional[Path
 
 def main(arguments: list[str]) -> None:
     """Read the command line and run its command."""
-    commands: dict[str, Callable[..., None]] = {"run": run, "build": build, "compare": compare}
+    commands: dict[str, Callable[..., None]] = {"run": run, "speed": speed, "build": build, "compare": compare}
     tyro.extras.subcommand_cli_from_dict(commands, prog="python -m reports", args=arguments)
 
 

@@ -6,8 +6,7 @@ on one sheet; the page shows them one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,6 +17,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from evaluation.records import Record
 from reports.columns import FID_K, FID_RADII, look_of_column
+from reports.panel import Panel
+from reports.protocols import protocol_panels
 from reports.runs import Run
 from reports.style import Theme, drawable, drawing
 
@@ -33,27 +34,17 @@ _LOG_RATIO = 20.0  # values that differ more than this get a logarithmic axis
 _DASHES = {"real": (0, (1, 1.2)), "reconstruction": (0, (4, 1.5)), "baseline": (0, (6, 1.5, 1, 1.5))}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Panel:
-    """``draw(axes, theme)`` draws it under ``title`` and ``subtitle``; ``alt`` says what is to be seen."""
-
-    title: str
-    subtitle: str
-    alt: str
-    draw: Callable[[Axes, Theme], None]
-
-
 def panels(run: Run, published: pd.DataFrame) -> list[Panel]:
     """All panels there are data for, scores first."""
-    found = [*fid_panels(run.record, published)]
+    found = [*fid_panels(run.record, published), *protocol_panels(run.record)]
     for stage, log in run.logs.items():
         found += training_panels(stage, log)
     return found
 
 
-def sheet(parts: Sequence[Panel], theme: Theme) -> Figure:
-    """All panels on one sheet, two or three side by side."""
-    columns = min(len(parts), 3 if len(parts) > 4 else 2)
+def sheet(parts: Sequence[Panel], theme: Theme, columns: int | None = None) -> Figure:
+    """All panels on one sheet, ``columns`` side by side, by default two or three."""
+    columns = min(len(parts), columns or (3 if len(parts) > 4 else 2))
     rows = -(-len(parts) // columns)
     with drawing(theme):
         figure = Figure(figsize=(_WIDTH_IN * columns, _HEIGHT_IN * rows), layout="constrained")
@@ -150,7 +141,7 @@ def _finish_fid(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     axes.set_xlabel("blur radius k (pixels of a 256-pixel picture)")
     axes.set_xlim(-0.15, len(FID_RADII) - 1 + 0.15)
     _scale(axes, log=True)
-    _label_ends(axes, ends)
+    label_ends(axes, ends)
 
 
 def _scale(axes: Axes, log: bool) -> None:
@@ -170,7 +161,7 @@ def _scale(axes: Axes, log: bool) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def _label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
+def label_ends(axes: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
     """Names beside the last points, in axes fractions, pushed apart where they would touch."""
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [(float(to_axes.transform((0, y))[1]), name, colour) for y, name, colour in ends if np.isfinite(y)]
@@ -247,4 +238,4 @@ def _draw_log(axes: Axes, theme: Theme, log: pd.DataFrame, names: Sequence[str])
         axes.set_ylim(0, 1.04)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
     if len(ends) > 1:
-        _label_ends(axes, ends)
+        label_ends(axes, ends)

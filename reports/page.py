@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import jinja2
 import pandas as pd
 from markupsafe import Markup
+from matplotlib import figure as mpl_figure
 
 from evaluation.protocols import PROTOCOLS
 from evaluation.records import Record
+from evaluation.speed import SpeedRecord
 from reports import escape
 from reports.columns import TASKS, title_of
-from reports.figures import Panel, panels, sheet
+from reports.figures import panels, sheet
 from reports.ladder import ladders
+from reports.panel import Panel
+from reports.protocols import reasons
 from reports.render import TEMPLATES
 from reports.runs import Picture, Run
-from reports.style import DARK, LIGHT, svg
+from reports.style import DARK, LIGHT, Theme, svg
 from reports.tables import Table, build_tables, tidy
 
 MAX_SAMPLES = 64
@@ -38,6 +43,22 @@ class Figure:
     alt: str
     light: Markup
     dark: Markup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extra:
+    """A section of the page of all tables that no record of a task makes.
+
+    ``benchmark`` says how its numbers were made; ``wide`` figures stand below each other.
+    """
+
+    title: str
+    slug: str
+    text: str
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    benchmark: SpeedRecord | None = None
+    wide: bool = False
 
 
 def run_page(run: Run, published: pd.DataFrame) -> str:
@@ -55,15 +76,19 @@ def run_page(run: Run, published: pd.DataFrame) -> str:
             figures=figures(panels(run, published)),
             samples=run.samples[:MAX_SAMPLES],
             protocols=protocols([record]),
+            reasons=reasons(record),
             **_assets(),
         )
     )
 
 
 def build_page(
-    records: Mapping[str, Record], sections: Sequence[tuple[str, Sequence[Table]]], notes: Sequence[str]
+    records: Mapping[str, Record],
+    sections: Sequence[tuple[str, Sequence[Table]]],
+    notes: Sequence[str],
+    extras: Sequence[Extra] = (),
 ) -> str:
-    """The page of all tables: ``sections`` of (task, tables), then how each record was made."""
+    """The page of all tables: ``sections`` of (task, tables), ``extras``, then how each record was made."""
     return (
         _environment()
         .get_template("build.html.j2")
@@ -71,6 +96,7 @@ def build_page(
             title="All tables",
             records=records,
             sections=[(title_of(task), tables) for task, tables in sections],
+            extras=extras,
             notes=notes,
             protocols=protocols(records.values()),
             **_assets(),
@@ -80,15 +106,12 @@ def build_page(
 
 def figures(parts: Sequence[Panel]) -> list[Figure]:
     """Each panel drawn for the light and the dark theme."""
-    return [
-        Figure(
-            title=part.title,
-            alt=part.alt,
-            light=_svg_uri(svg(sheet([part], LIGHT))),
-            dark=_svg_uri(svg(sheet([part], DARK))),
-        )
-        for part in parts
-    ]
+    return [drawn_twice(part.title, part.alt, partial(sheet, [part])) for part in parts]
+
+
+def drawn_twice(title: str, alt: str, draw: Callable[[Theme], mpl_figure.Figure]) -> Figure:
+    """What ``draw`` makes for the light and for the dark theme."""
+    return Figure(title=title, alt=alt, light=_svg_uri(svg(draw(LIGHT))), dark=_svg_uri(svg(draw(DARK))))
 
 
 def protocols(records: Iterable[Record]) -> list[dict[str, object]]:

@@ -39,6 +39,7 @@ def sheet(
     width = 0.28 * (grid.w + 1) * grid.t
     with drawing(theme):
         figure = Figure(figsize=(2 * width + 3.8, 1.55 * len(variants) + 0.5), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.1, wspace=0.03)  # type: ignore[union-attr, call-arg]
         axes = figure.subplots(len(variants), 4, squeeze=False, width_ratios=(width, 1.5, width, 1.5))
         for row, spec in zip(axes, variants, strict=True):
             for i, causal in enumerate((False, True)):
@@ -59,6 +60,15 @@ def alt(variants: Sequence[AttentionSpec] | None = None, grid: Grid = GRID, quer
         for spec in (specs() if variants is None else variants)
     ]
     return f"Cells of a grid of {grid} that cell {query} sees, of {grid.size}. {'; '.join(counts)}."
+
+
+def legend(grid: Grid = GRID, query: tuple[int, int, int] = QUERY) -> str:
+    """What the drawings show, in a sentence or two."""
+    return (
+        f"Who sees whom on {grid.t} frames of {grid.h}×{grid.w} cells. Left, what the orange cell (frame {query[0]}, row "
+        f"{query[1]}, column {query[2]}) sees, right of it the whole mask with a row for each query and a column for each key. "
+        "Borders clip, causal means raster order, and blocks are two cells a side here."
+    )
 
 
 def _draw_cells(

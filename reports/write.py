@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
+from evaluation import speed as speed_records
+from evaluation import strict
 from evaluation.records import Record, read_record
+from evaluation.speed import SpeedRecord, read_speed
 from nuwa.files import atomic, write_text
-from reports import render
+from reports import patterns, render, speed
 from reports.columns import PAPER_TABLES, paper_table
 from reports.figures import panels, sheet
-from reports.page import build_page, run_page
+from reports.page import Extra, build_page, drawn_twice, figures, run_page
 from reports.published import load_published
 from reports.runs import read_run
 from reports.sheet import sample_sheet
+from reports.speed_figures import cost_panels, decoding_panels
 from reports.style import LIGHT, png
 from reports.tables import Table, build_tables, tidy
+
+R = TypeVar("R", Record, SpeedRecord)
 
 
 def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
@@ -46,11 +55,31 @@ def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]
     return tables, [*paths, page]
 
 
-def write_all_tables(records: Mapping[str, Record], out: Path, notes: Sequence[str] = ()) -> list[Path]:
+def write_speed_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
+    """Write the tables and plots of the benchmark in ``folder`` into it; return its tables and the files.
+
+    The files are ``cost.md``, ``.csv``, ``.tex`` and ``.png`` (cost against tokens, memory, peers) and the same for
+    ``decoding`` (steps and wall clock). ValueError where the record is missing or damaged.
+    """
+    folder = Path(folder)
+    if not (folder / "record.json").is_file():
+        raise ValueError(f"{folder}: expected a benchmark's folder with record.json, got none; run nox -s bench first")
+    record = read_speed(folder / "record.json")
+    tables = tuple(table for made in speed.tables(record).values() for table in made)
+    return tables, _write_speed(folder, "", record)
+
+
+def write_all_tables(
+    records: Mapping[str, Record],
+    out: Path,
+    notes: Sequence[str] = (),
+    benchmarks: Mapping[str, SpeedRecord] | None = None,
+) -> list[Path]:
     """Write every table of the paper, ours above the published rows, into ``out``; return the files.
 
-    A task gets ``table1-t2i.md``, ``.csv`` and ``.tex`` (without the number where the paper has no such table), all
-    tasks together ``index.html``.
+    A task gets ``table1-t2i.md``, ``.csv`` and ``.tex`` (without the number where the paper has no such table), every
+    benchmark its tables and plots under its own name, every attention variant a drawing of its pattern
+    (``attention-nearby3d.png``), all together ``index.html``.
     """
     published = load_published()
     tasks = dict.fromkeys([*(table.task for table in PAPER_TABLES), *(record.task for record in records.values())])
@@ -62,24 +91,78 @@ def write_all_tables(records: Mapping[str, Record], out: Path, notes: Sequence[s
         stem = out / (f"table{number.number}-{task}" if number else tables[0].slug.removesuffix("-scores"))
         paths += _write_tables(stem, tables, ours, task, published)
         sections.append((task, tables))
+    extras = []
+    for name, benchmark in (benchmarks or {}).items():
+        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        paths += _write_speed(out, f"{slug}-", benchmark)
+        extras.append(
+            Extra(
+                title="Speed" if len(benchmarks or {}) == 1 else f"Speed: {name}",
+                slug=slug,
+                text="What attention costs and what decoding takes; each row first agreed with the reference.",
+                tables=tuple(table for made in speed.tables(benchmark).values() for table in made),
+                figures=tuple(figures([*cost_panels(benchmark), *decoding_panels(benchmark)])),
+                benchmark=benchmark,
+            )
+        )
+    for spec in patterns.specs():
+        paths.append(_write_bytes(out / f"attention-{spec.name}.png", png(patterns.sheet(LIGHT, [spec]))))
+    extras.append(
+        Extra(
+            title="Attention patterns",
+            slug="patterns",
+            text=patterns.legend(),
+            wide=True,
+            figures=tuple(
+                drawn_twice(spec.name, patterns.alt([spec]), partial(patterns.sheet, variants=[spec]))
+                for spec in patterns.specs()
+            ),
+        )
+    )
     page = out / "index.html"
-    write_text(page, build_page(records, sections, notes))
+    write_text(page, build_page(records, sections, notes, extras))
     return [*paths, page]
 
 
 def collect(records: Path, runs: Path) -> dict[str, Record]:
-    """The records ``records/*.json`` and ``runs/*/record.json`` by name, each content once.
+    """The records ``records/*.json`` and ``runs/*/record.json`` by name, each content once; benchmarks' are left out.
 
     A later record whose name is taken gets its file's or folder's name behind it. ValueError where one is damaged.
     """
+    return _collect(records, runs, read_record, speed=False)
+
+
+def collect_speed(records: Path, runs: Path) -> dict[str, SpeedRecord]:
+    """The benchmarks' records in the same places, by name in the same way."""
+    return _collect(records, runs, read_speed, speed=True)
+
+
+def _collect(records: Path, runs: Path, read: Callable[[Path], R], speed: bool) -> dict[str, R]:
     places = [(path, path.stem) for path in sorted(records.glob("*.json"))]
     places += [(path, f"{runs.name}/{path.parent.name}") for path in sorted(runs.glob("*/record.json"))]
-    found: dict[str, Record] = {}
+    found: dict[str, R] = {}
     for path, place in places:
-        record = read_record(path)
+        if (strict.schema_of(path) == speed_records.SCHEMA) != speed:
+            continue
+        record = read(path)
         if record not in found.values():
             found[f"{record.name} ({place})" if record.name in found else record.name] = record
     return found
+
+
+def _write_speed(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:
+    drawings = {"cost": list(cost_panels(record)), "decoding": list(decoding_panels(record))}
+    groups = {"cost": "attention", "decoding": "decoding"}
+    paths = []
+    for name, made in speed.tables(record).items():
+        stem = folder / f"{prefix}{name}"
+        contents = {".md": render.markdown(made), ".csv": speed.csv(record, groups[name]), ".tex": render.latex(made)}
+        for suffix, content in contents.items():
+            write_text(f"{stem}{suffix}", content)
+            paths.append(Path(f"{stem}{suffix}"))
+        if drawings[name]:
+            paths.append(_write_bytes(Path(f"{stem}.png"), png(sheet(drawings[name], LIGHT, columns=2))))
+    return paths
 
 
 def _write_tables(

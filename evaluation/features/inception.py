@@ -17,12 +17,16 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torchvision.models import inception_v3
 
 from evaluation import weights
-from evaluation.metrics.resize import resize
-from evaluation.protocols import FIDProtocol
+from evaluation.features.exact import exact
+from evaluation.features.folding import fold
+from evaluation.features.prepare import prepare
+from evaluation.protocols import PictureProtocol
 from nuwa.files import sha256
 
 FID_INCEPTION = "inception-fid"
 IMAGENET_INCEPTION = "inception-imagenet"
+SMALLEST_PX = 75  # where a protocol does not resize: less vanishes in the network
+WITH_BIAS = "1000 logits"  # the one protocol that reads them with the bias of the last layer
 
 _LAYERS = {  # up to the 2,048 features after pooling, by the names of each implementation
     FID_INCEPTION: "Conv2d_1a_3x3 Conv2d_2a_3x3 Conv2d_2b_3x3 MaxPool_1 Conv2d_3b_1x1 Conv2d_4a_3x3 MaxPool_2 Mixed_5b "
@@ -39,19 +43,19 @@ class InceptionJudgement:
     features: Tensor
     """(b, 2048), after pooling."""
     class_logits: Tensor
-    """(b, 1008), or (b, 1000) of ImageNet; without the bias of the last layer, as Inception Scores are made."""
+    """(b, 1008), or (b, 1000) of ImageNet; without the bias of the last layer, as Inception Scores are made, unless the
+    protocol reads them with it."""
 
 
 class InceptionJudge(nn.Module):
     """An Inception under one protocol, frozen: it takes bytes and computes in float32, without TF32 or autocast."""
 
-    def __init__(self, network: nn.Module, protocol: FIDProtocol, *, digest: str) -> None:
+    def __init__(self, network: nn.Module, protocol: PictureProtocol, *, digest: str) -> None:
         super().__init__()
-        if protocol.network not in _LAYERS or protocol.size_px is None:
+        if protocol.network not in _LAYERS:
             raise ValueError(f"{protocol.id}: expected a network of {', '.join(_LAYERS)}, got {protocol.network!r}")
         self.network = network.requires_grad_(False)
         self.protocol = protocol
-        self.size_px = protocol.size_px
         self.sha256 = digest
         self.train(False)
 
@@ -59,23 +63,27 @@ class InceptionJudge(nn.Module):
         """Stay in evaluation mode: a judge does not learn, even inside a model that does."""
         return super().train(False)
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> InceptionJudgement:
         """Judge pictures (b, 3, h, w) uint8 in 0…255 of any size. ValueError for another dtype or layout."""
-        x = normalise(resize(images, self.size_px, self.protocol.resize), self.protocol)
-        with (
-            torch.autocast(x.device.type, enabled=False),
-            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        ):
+        x = prepare(images, self.protocol)
+        if min(x.shape[2:]) < SMALLEST_PX:
+            got = f"{x.shape[2]}×{x.shape[3]}"
+            raise ValueError(
+                f"{self.protocol.id}: expected pictures of at least {SMALLEST_PX} px, got {got}; resize them"
+            )
+        with exact(x.device):
+            if x.device.type == "cpu":  # cuDNN prefers float32 channels first
+                x = x.contiguous(memory_format=torch.channels_last)
             for name in _LAYERS[self.protocol.network].split():
                 x = self.network.get_submodule(name)(x)
             features = x.flatten(1)
-            logits = nn.functional.linear(features, self.network.get_parameter("fc.weight"))
+            bias = self.network.get_parameter("fc.bias") if self.protocol.layer == WITH_BIAS else None
+            logits = nn.functional.linear(features, self.network.get_parameter("fc.weight"), bias)
         return InceptionJudgement(features=features, class_logits=logits)
 
 
 def load_inception_judge(
-    protocol: FIDProtocol, folder: str | Path, device: torch.device | str = "cpu"
+    protocol: PictureProtocol, folder: str | Path | None, device: torch.device | str = "cpu"
 ) -> InceptionJudge:
     """The network of ``protocol`` from the weight files in ``folder``.
 
@@ -91,27 +99,11 @@ def build(network: str, path: str | Path) -> nn.Module:
     if network == IMAGENET_INCEPTION:
         module = inception_v3(weights=None, aux_logits=True, init_weights=False, transform_input=False)
         module.load_state_dict(state)
-        return module
+        return fold(module)
     # torch-fidelity loads a path as a full pickle; what it gets here are the tensors read above
     stream = io.BytesIO()
     torch.save(state, stream)
     stream.seek(0)
-    return FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)
-
-
-def normalise(pictures: Tensor, protocol: FIDProtocol) -> Tensor:
-    """Floats (b, 3, h, w) in 0…255 in the range the network was trained on."""
-    if protocol.normalise == "minus-128-over-128":
-        return (pictures - 128) / 128
-    if protocol.normalise == "over-127.5-minus-1":
-        return 2 * (pictures / 255) - 1
-    if protocol.normalise == "imagenet-to-inception":  # torchvision's transform_input
-        mean, std = (torch.tensor(v, device=pictures.device).view(3, 1, 1) for v in (_MEAN, _STD))
-        return (pictures / 255) * (std / 0.5) + (mean - 0.5) / 0.5
-    if protocol.normalise == "none":
-        return pictures
-    raise ValueError(f"{protocol.id}: unknown normalisation {protocol.normalise!r}")
-
-
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
+    return fold(
+        FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)
+    )

@@ -91,7 +91,7 @@ def load_clip_judge(device: torch.device | str = "cpu", *, folder: Path = weight
 
 def build_clip(size: ClipSize, vocab_size: int) -> Any:
     """``clip.model.CLIP`` for 32 px and 77 tokens, with fresh weights."""
-    return _clip_model().CLIP(
+    return clip_model().CLIP(
         **asdict(size), image_resolution=SIZE_PX, context_length=TEXT_GRID.size, vocab_size=vocab_size
     )
 
@@ -101,14 +101,14 @@ def encode_text(network: Any, ids: Tensor, group: int = 64) -> Tensor:
 
     The text tower is causal and reads a caption at its end, so the padding says nothing and costs most of the work.
     """
-    lengths = (ids > 0).sum(dim=1)
+    lengths = ids.argmax(dim=1) + 1  # the end has the highest id, and 0 is a piece too in OpenAI's vocabulary
     order = lengths.argsort(stable=True)
     parts = [network.encode_text(ids[rows, : int(lengths[rows[-1]])]) for rows in order.split(group)]
     return torch.cat(parts)[order.argsort()]
 
 
 @cache
-def _clip_model() -> Any:
+def clip_model() -> Any:
     """clip-anytorch's model.py alone: the package around it imports torchvision and pkg_resources."""
     path = importlib.metadata.distribution("clip-anytorch").locate_file("clip/model.py")
     spec = importlib.util.spec_from_file_location("evaluation_clip_model", str(path))

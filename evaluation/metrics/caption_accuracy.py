@@ -15,6 +15,7 @@ from evaluation.images import check_set
 from evaluation.metrics.base import METRICS, Estimate, ProtocolMetric, gather
 from evaluation.metrics.uncertainty import bootstrap_means, clustered_wilson
 from evaluation.protocols import CaptionAccuracyProtocol, sprites
+from nuwa.data.sprites import world
 
 Ints = NDArray[np.int64] | Tensor
 ATTRIBUTES = ("place", "shape", "colour", "size")
@@ -147,7 +148,8 @@ class CaptionAccuracy(ProtocolMetric[CaptionAccuracyProtocol]):
     def __init__(self, protocol: CaptionAccuracyProtocol = sprites.CAPTION_ACCURACY, **settings: object) -> None:
         super().__init__(protocol, **settings)
         for field in fields(Outcomes):
-            self.add_state(field.name, [], dist_reduce_fx="cat")
+            whole = field.name in ("right", "background")
+            self.add_rows(field.name, *(() if whole else (world.MAX_OBJECTS,)), dtype=torch.bool)
 
     def update(self, judgement: SceneJudgement, expected: NamedScenes) -> None:
         """Add the judgements of b pictures and the scenes their captions name."""

@@ -1,44 +1,46 @@
-"""CLIPSIM: cosine between a caption and its picture or the frames of its clip (GODIVA, Wu et al. 2021; NÜWA, §4)."""
+"""CLIPSIM: cosine between a caption and its picture or the frames of its clip (GODIVA, Wu et al. 2021; NÜWA, §4).
+
+CLIPScore (Hessel et al. 2021) is the same with another scale, a prefix, and no cosines below 0.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from evaluation.images import check_set
-from evaluation.metrics.base import METRICS, Estimate, ProtocolMetric, gather
+from evaluation.metrics.base import METRICS, Estimate, gather
+from evaluation.metrics.captioned import CaptionMetric, caption_similarity
 from evaluation.metrics.uncertainty import bootstrap_means, centred_interval
-from evaluation.protocols import CLIPSIMProtocol, sprites
+from evaluation.protocols import CLIPSIMProtocol, hessel, sprites
+
+__all__ = ["CLIPSIM", "CLIPScore", "caption_similarity", "clipsim", "scores"]
+
+_NAMES = {"clipsim": "CLIPSIM", "clipscore": "CLIPScore"}
 
 
-def caption_similarity(images: Tensor, texts: Tensor) -> Tensor:
-    """Cosines (b,) float64 in −1…1 of image embeddings (b, e), or (b, t, e) averaged over frames, and texts (b, e)."""
-    if images.dim() not in (2, 3) or texts.dim() != 2 or (len(images), images.shape[-1]) != tuple(texts.shape):
-        raise ValueError(
-            f"embeddings: expected images (b, e) or (b, t, e) and texts (b, e), got {tuple(images.shape)} and "
-            f"{tuple(texts.shape)}; give one caption to each picture"
-        )
-    if images.dim() == 2:
-        images = images[:, None]
-    images, texts = images.double(), texts.double()
-    for what, values in (("image", images), ("text", texts)):
-        if not bool(torch.isfinite(values).all()) or not bool((values.norm(dim=-1) > 0).all()):
-            raise ValueError(f"embeddings: expected finite {what} vectors with a direction, got NaN, infinity or zeros")
-    return torch.cosine_similarity(images, texts[:, None], dim=-1).mean(1)
+def scores(similarities: Tensor, protocol: CLIPSIMProtocol) -> Tensor:
+    """What each of the cosines (n,) counts, float64: times the protocol's scale, those below 0 as the protocol says."""
+    values = similarities.double() * protocol.scale
+    return values.clamp_min(0) if protocol.negative == "zero" else values
 
 
 def clipsim(similarities: Tensor, protocol: CLIPSIMProtocol) -> Estimate:
-    """Mean of the cosines (n,), times the protocol's scale. ValueError for fewer than two."""
+    """Mean score of the cosines (n,). ValueError for fewer than two."""
     check_set(len(similarities))
-    values = similarities.double().cpu().numpy() * protocol.scale
+    values = scores(similarities, protocol).cpu().numpy()
     value = float(values.mean())
     replicates = bootstrap_means(values, protocol.replicates, protocol.interval_seed)
     limit = abs(protocol.scale)
+    low = 0.0 if protocol.negative == "zero" else -limit
     return Estimate(
-        name="CLIPSIM",
+        name=_NAMES[protocol.metric],
         protocol=protocol.id,
         value=value,
-        ci95=centred_interval(value, replicates, low=-limit, high=limit),
+        ci95=centred_interval(value, replicates, low=low, high=limit),
         n=len(values),
         higher_is_better=True,
         replicates=replicates,
@@ -46,25 +48,38 @@ def clipsim(similarities: Tensor, protocol: CLIPSIMProtocol) -> Estimate:
 
 
 @METRICS.register("clipsim")
-class CLIPSIM(ProtocolMetric[CLIPSIMProtocol]):
-    """CLIPSIM over image and text embeddings; keeps one cosine a sample."""
+class CLIPSIM(CaptionMetric):
+    """CLIPSIM of pictures or clips with their captions; keeps one cosine a sample."""
 
+    metric = "clipsim"
+    default = sprites.CLIPSIM
     higher_is_better = True
     similarities: list[Tensor]
 
-    def __init__(self, protocol: CLIPSIMProtocol = sprites.CLIPSIM, **settings: object) -> None:
+    def __init__(self, protocol: CLIPSIMProtocol | str | None = None, **settings: Any) -> None:
         super().__init__(protocol, **settings)
-        self.add_state("similarities", [], dist_reduce_fx="cat")
+        self.add_rows("similarities", dtype=torch.float64)
 
-    def update(self, images: Tensor, texts: Tensor) -> None:
-        """Add embeddings of pictures (b, e) or clips (b, t, e), and of their captions (b, e)."""
-        self.similarities.append(caption_similarity(images.detach(), texts.detach()))
+    def update(self, images: Tensor, texts: Sequence[str] | Tensor) -> None:
+        """Add pictures (b, 3, h, w), clips (b, t, 3, h, w) or their embeddings, with b captions or theirs (b, e)."""
+        self.similarities.append(self._cosines(images, texts))
 
     def compute(self) -> Tensor:
-        """Mean cosine times the protocol's scale, () float64."""
+        """Mean score, () float64. LongCaptionWarning where captions lost words."""
         similarities = gather(self.similarities)
         check_set(len(similarities))
-        return similarities.double().mean() * self.protocol.scale
+        self._warn_if_long(len(similarities))
+        return scores(similarities, self.protocol).mean()
 
     def _estimates(self) -> list[Estimate]:
-        return [clipsim(gather(self.similarities), self.protocol)]
+        similarities = gather(self.similarities)
+        self._warn_if_long(len(similarities))
+        return [clipsim(similarities, self.protocol)]
+
+
+@METRICS.register("clipscore")
+class CLIPScore(CLIPSIM):
+    """CLIPScore of pictures with their captions."""
+
+    metric = "clipscore"
+    default = hessel.CLIPSCORE

@@ -27,8 +27,11 @@ def bootstrap_frechet(
     seed: int,
     ddof: int = 1,
     resampled: Literal["both", "generated"] = "both",
+    rows_per_sample: int = 1,
 ) -> NDArray[np.float64]:
     """Fréchet distances (replicates,) between resampled ``features`` (n, d) and ``reference`` (m, d).
+
+    ``rows_per_sample`` rows in a row belong to one sample and are drawn together: the frames of a clip.
 
     Equal seeds draw equal samples, so the replicates of two models with the same n are paired. They lie above the
     distance itself (see ``uncertainty.centred_interval``); their spread is that of the distance, and wider, on the safe
@@ -40,12 +43,19 @@ def bootstrap_frechet(
             raise ValueError(f"{name}: expected (n, {features.shape[1]}) with n >= 2, got {tuple(values.shape)}")
         if not bool(torch.isfinite(values).all()):
             raise ValueError(f"{name}: expected finite numbers, got NaN or infinity; look at the pictures handed in")
+        if len(values) % rows_per_sample:
+            raise ValueError(f"{name}: expected samples of {rows_per_sample} rows each, got {len(values)} rows")
+
+    def counts_of(rows: Tensor, stream: str) -> Tensor:
+        drawn = resampling_counts(len(rows) // rows_per_sample, replicates, seed, stream)
+        return torch.from_numpy(drawn).repeat_interleave(rows_per_sample, 1).to(rows.device)
+
     x, y = features.double(), reference.double()
     centre = torch.cat([x, y]).mean(0)
     x, y = x - centre, y - centre
-    counts = torch.from_numpy(resampling_counts(len(x), replicates, seed, "generated")).to(x.device)
+    counts = counts_of(x, "generated")
     if resampled == "both":
-        reference_counts = torch.from_numpy(resampling_counts(len(y), replicates, seed, "reference")).to(x.device)
+        reference_counts = counts_of(y, "reference")
     else:
         reference_counts = torch.ones(1, len(y), dtype=torch.float64, device=x.device)
     route = _by_inner_products if max(len(x), len(y)) < x.shape[1] else _by_directions

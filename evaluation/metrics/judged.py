@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluation.metrics.caption_accuracy import Outcomes
+from evaluation.protocols import Protocol
 
 
 class ImageJudge(typing.Protocol):
@@ -31,6 +32,18 @@ class ClipJudge(typing.Protocol):
 
     def encode_texts(self, captions: list[str], /) -> Tensor:
         """Embeddings (b, e) of b captions."""
+
+
+def check_weights(judge: object, protocol: Protocol | None) -> None:
+    """ValueError where ``judge`` says which weights it has and ``protocol`` is of others."""
+    digest = getattr(judge, "sha256", None)
+    if protocol is None or digest is None or protocol.weights_sha256 is None:
+        return
+    if not digest.startswith(protocol.weights_sha256):
+        raise ValueError(
+            f"{protocol.id}: expected the weights {protocol.weights_sha256}, got {digest}; a number of other weights "
+            "needs a protocol of its own"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,13 +17,12 @@ from evaluation.metrics.caption_accuracy import NamedScenes, Outcomes, caption_a
 from evaluation.metrics.clipsim import caption_similarity, clipsim
 from evaluation.metrics.fid import fid
 from evaluation.metrics.inception_score import inception_score, too_few
-from evaluation.metrics.judged import ClipJudge, ImageJudge, Judged
+from evaluation.metrics.judged import ClipJudge, ImageJudge, Judged, check_weights
 from evaluation.protocols import (
     CaptionAccuracyProtocol,
     CLIPSIMProtocol,
     FIDProtocol,
     InceptionScoreProtocol,
-    Protocol,
     sprites,
 )
 from evaluation.records import MetricValue
@@ -68,7 +67,7 @@ class PictureScorer:
             (image_judge, self.protocols.caption_accuracy),
             (clip_judge, self.protocols.clipsim),
         ):
-            _check_weights(judge, protocol)
+            check_weights(judge, protocol)
         self.ks = tuple(ks)
         self.device = torch.device(device)
         self._image_judge = image_judge
@@ -236,14 +235,3 @@ class PictureScorer:
         if self._size is not None and size != self._size and self.protocols.fid.resize == "none":
             raise ValueError(f"images: expected {self._size} pixels as before, got {size}; resize to one size first")
         self._size = size
-
-
-def _check_weights(judge: object, protocol: Protocol | None) -> None:
-    digest = getattr(judge, "sha256", None)
-    if protocol is None or digest is None or protocol.weights_sha256 is None:
-        return
-    if not digest.startswith(protocol.weights_sha256):
-        raise ValueError(
-            f"{protocol.id}: expected the weights {protocol.weights_sha256}, got {digest}; a number of other weights "
-            "needs a protocol of its own"
-        )

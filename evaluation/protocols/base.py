@@ -5,10 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
-from typing import TypeVar
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
 
 from nuwa.registry import Registry
+
+
+def later(default: Any) -> Any:
+    """A constant that a kind of protocol got after some of it were frozen: its default is what they had meant.
+
+    Where it has that default it stays out of :attr:`Protocol.constants`, so frozen hashes stay what they are.
+    """
+    return field(default=default, metadata={"later": True})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +57,18 @@ class Protocol:
     @property
     def constants(self) -> dict[str, object]:
         """All that changes the number: every field except ``source``, with the kind of protocol."""
-        return {"kind": type(self).__name__, **{key: value for key, value in asdict(self).items() if key != "source"}}
+        unsaid = {each.name for each in fields(self) if each.metadata.get("later") and self._is_default(each.name)}
+        values = {key: value for key, value in asdict(self).items() if key not in {"source"} | unsaid}
+        return {"kind": type(self).__name__, **values}
 
     @property
     def hash(self) -> str:
         """sha256 of the constants as canonical JSON."""
         text = json.dumps(self.constants, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def _is_default(self, name: str) -> bool:
+        return bool(getattr(self, name) == type(self).__dataclass_fields__[name].default)
 
 
 PROTOCOLS = Registry[Protocol]("protocol")

@@ -6,8 +6,12 @@ weights need another family: a number of one is no number of the other.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from evaluation.protocols.base import register
 from evaluation.protocols.kinds import CaptionAccuracyProtocol, CLIPSIMProtocol, FIDProtocol, InceptionScoreProtocol
+from evaluation.protocols.set_kinds import FDInfinityProtocol, KIDProtocol, PRDCProtocol
 
 _FAMILY = "sprites-1"
 _IMAGE_JUDGE = "43f0eb8e8382043dd3052b431ce4db59a406434aac0005df91f3b146fdca1e92"
@@ -67,5 +71,37 @@ CAPTION_ACCURACY = register(
         replicates=1000,
         interval_seed=2020,
         source=_SOURCE,
+    )
+)
+
+_FEATURES: dict[str, Any] = {
+    "family": _FAMILY,
+    "network": "sprites image judge 1",
+    "layer": "features",
+    "weights_sha256": _IMAGE_JUDGE,
+    "width": 128,
+    "size_px": None,
+    "resize": "none",
+    "normalise": "none",
+    "interval_seed": 2020,
+}
+
+KID = register(
+    KIDProtocol(
+        **_FEATURES, fewer="shrink", replicates=200, source=f"{_SOURCE}; subsets and kernel as in torch-fidelity"
+    )
+)
+
+PRDC = register(PRDCProtocol(**_FEATURES, replicates=1000, source=f"{_SOURCE}; k = 3 as in torch-fidelity"))
+
+FD_INFINITY = register(
+    FDInfinityProtocol(**_FEATURES, fewer="shrink", replicates=100, source=f"{_SOURCE}; Chong and Forsyth 2020")
+)
+
+RELATIVE_MATCHING = register(
+    replace(
+        CLIPSIM,
+        metric="rm",
+        source=f"{_SOURCE}; RM of GODIVA (Wu et al. 2021): CLIPSIM of the generated over that of the real pictures",
     )
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from nuwa.attention import compiled, dense, flex, local, reference, sdpa
+from nuwa.attention import compiled, dense, flex, gather, local, reference, sdpa
 from nuwa.attention.backend import Backend, Problem
+from nuwa.attention.cost import count_pairs
 from nuwa.attention.shifts import offsets
 from nuwa.attention.spec import Nearby3D
 from nuwa.registry import Registry
@@ -16,6 +17,7 @@ BACKENDS.add("dense", dense.BACKEND)
 BACKENDS.add("sdpa", sdpa.BACKEND)
 BACKENDS.add("local", local.BACKEND)
 BACKENDS.add("local-compiled", compiled.BACKEND)
+BACKENDS.add("gather", gather.BACKEND)
 BACKENDS.add("flex", flex.BACKEND)
 
 
@@ -36,24 +38,31 @@ def choose(problem: Problem, backend: str = "auto") -> str:
 
 
 def _measured(problem: Problem) -> str:
-    """What was fastest on two cores with AVX-512 and bf16 matrix units, torch 2.14, heads of 32, 64 to 4,410 tokens.
+    """What was fastest on two cores with AVX-512, torch 2.14, heads of 32 and 64, 64 to 4,410 tokens.
 
-    ========== ==================================================== ============== =====================
-    device     problem                                              forward only   with backward pass
-    ========== ==================================================== ============== =====================
-    cpu        nearby3d on one grid, tokens >= 20 x offsets         local          local
-    cpu        the same in half precision, tokens >= 40 x offsets   local          local (from 20 x on)
-    cpu        anything else in half precision, <= 256 x 256 pairs  sdpa           dense
-    cpu        anything else                                        sdpa           sdpa
-    cuda       anything (not measured yet)                          sdpa           sdpa
-    ========== ==================================================== ============== =====================
+    ========== ====================================================== ============== =====================
+    device     problem                                                forward only   with backward pass
+    ========== ====================================================== ============== =====================
+    cpu        pairs <= 1/6 of all, or 1/12 in bf16 without backward  gather         gather
+    cpu        nearby3d on one grid, tokens >= 20 x offsets           local          local
+    cpu        the same in half precision, tokens >= 40 x offsets     local          local (from 20 x on)
+    cpu        anything else in half precision, <= 256 x 256 pairs    sdpa           dense
+    cpu        anything else                                          sdpa           sdpa
+    cuda       anything (not measured yet)                            sdpa           sdpa
+    ========== ====================================================== ============== =====================
 
-    A window of 3x3x3 has 27 offsets, 14 when causal, and 9 or 5 on a picture. ``local-compiled`` is the fastest of all on
-    large grids and is left to those who ask for it, since it needs a C++ compiler and a minute for every new grid.
+    The first line that fits counts, and ``gather`` needs a C++ compiler, so ``local`` is for machines without one and for
+    fp16. The paper's decoder attention is 0.3% of all pairs on a clip of 10x21x21 and 1.1% on a picture. A window of 3x3x3
+    has 27 offsets, 14 when causal, and 9 or 5 on a picture. ``local-compiled`` takes 1.3 to 1.7 times the time of ``gather``
+    and half a minute for every new grid, so it is left to those who ask for it. ``nox -s bench`` measures all this again.
     """
     if problem.device != "cpu":
         return "sdpa"
     half = problem.dtype in (torch.bfloat16, torch.float16)
+    if BACKENDS["gather"].why_not(problem) is None:
+        pairs = count_pairs(problem.spec, problem.grid, problem.kv_grid, problem.causal)
+        if pairs * (12 if half and not problem.grad else 6) <= problem.grid.size * problem.kv_grid.size:
+            return "gather"
     if BACKENDS["local"].why_not(problem) is None and problem.grid == problem.kv_grid:
         assert isinstance(problem.spec, Nearby3D)
         count = len(offsets(problem.spec, problem.grid, problem.causal))

@@ -8,8 +8,6 @@ multiplied, so a NaN can spread further than its window.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from nuwa.attention import local
+from nuwa.attention import local, native
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.shifts import Offset, Sliced, offsets
 from nuwa.attention.spec import Nearby3D
@@ -111,15 +109,9 @@ def why_not(problem: Problem) -> str | None:
     count = len(offsets(problem.spec, problem.grid, problem.causal))
     if count > MOST_OFFSETS:
         return f"it writes out up to {MOST_OFFSETS} offsets, and this window has {count}"
-    if problem.device == "cpu" and not cpp_compiler():
-        return "it needs a C++ compiler, and neither $CXX nor g++ names one"
+    if problem.device == "cpu" and native.compiler() is None:
+        return native.NO_COMPILER
     return None
-
-
-@lru_cache(maxsize=1)
-def cpp_compiler() -> bool:
-    """Whether the compiler that PyTorch would call is there."""
-    return shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
 BACKEND = Backend(run=local_compiled, why_not=why_not)

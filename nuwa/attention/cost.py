@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import torch
+import numpy as np
 
-from nuwa.attention.masks import centres, check_causal
+from nuwa.attention.masks import check_causal
+from nuwa.attention.rows import frames
 from nuwa.attention.spec import AttentionSpec
 from nuwa.grid import Grid
 
@@ -77,15 +78,4 @@ def cost(
 @lru_cache(maxsize=256)
 def count_pairs(spec: AttentionSpec, grid: Grid, kv_grid: Grid, causal: bool = False) -> int:
     """Pairs that :func:`nuwa.attention.masks.mask` admits, counted frame by frame, so that a long video fits in memory."""
-    (ct, ch, cw), (kt, kh, kw) = centres(grid, kv_grid), centres(kv_grid, kv_grid)
-    queries = (ch[:, None, None, None, None], cw[:, None, None, None])
-    keys = (kt[:, None, None], kh[:, None], kw)
-    shape = (grid.h, grid.w, *kv_grid.shape)
-    order = torch.arange(kv_grid.size, device="cpu").view(kv_grid.shape)
-    count = 0
-    for t, centre in enumerate(ct):
-        admitted = spec.admits((centre, *queries), keys).expand(shape)
-        if causal:
-            admitted = admitted & (order <= order[t, :, :, None, None, None])
-        count += int(admitted.sum())
-    return count
+    return sum(int(np.count_nonzero(admitted.numpy())) for admitted in frames(spec, grid, kv_grid, causal))

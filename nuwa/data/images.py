@@ -7,6 +7,7 @@ Of an animation the first frame counts. Size becomes a square by ``RESIZE_RULE``
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,11 @@ def read_image(path: str | Path, *, orient: bool = True) -> Tensor:
     return _to_tensor(_decode(Path(path), orient=orient))
 
 
+def decode_image(data: bytes, name: str | Path, *, orient: bool = True) -> Tensor:
+    """:func:`read_image` for the bytes of a picture file that lies in an archive; errors call it ``name``."""
+    return _to_tensor(_decode(Path(name), orient=orient, data=data))
+
+
 def resize_square(image: Tensor, size_px: int) -> Tensor:
     """Cut and resize uint8 (3, h, w) to (3, size_px, size_px) by ``RESIZE_RULE``."""
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
@@ -111,11 +117,19 @@ def find_unreadable(
         pool.shutdown(cancel_futures=True)  # else Ctrl-C would wait for all the other pictures
 
 
-def _decode(path: Path, *, orient: bool, draft: bool = False, size: tuple[int, int] | None = None) -> Image.Image:
+def _decode(
+    path: Path,
+    *,
+    orient: bool,
+    draft: bool = False,
+    size: tuple[int, int] | None = None,
+    data: bytes | None = None,
+) -> Image.Image:
+    """The picture in ``data``, or in the file at ``path`` where none is given."""
     try:
-        if path.stat().st_size == 0:
+        if (path.stat().st_size if data is None else len(data)) == 0:
             raise UnreadableImage(path, "the file is empty")
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path if data is None else io.BytesIO(data), formats=_FORMATS) as image:
             _check_pixels(image)
             if size is not None and (image.height, image.width) != size:
                 expected = f"expected {size[1]} x {size[0]}"

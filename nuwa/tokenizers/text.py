@@ -62,7 +62,7 @@ class TextTokenizer:
     """
 
     def __init__(self, pieces: Sequence[str]) -> None:
-        foreign = [piece for piece in pieces if piece not in _bpe().encoder]
+        foreign = [piece for piece in pieces if piece not in clip_bpe().encoder]
         if foreign:
             raise ValueError(f"expected pieces of CLIP's vocabulary, got {foreign[0]!r}; make them with from_captions")
         if len(set(pieces)) != len(pieces):
@@ -164,17 +164,18 @@ def clean(caption: str) -> str:
 
 
 def _split(caption: str) -> list[str]:
-    return list(_bpe().pat.findall(clean(caption)))
+    return list(clip_bpe().pat.findall(clean(caption)))
 
 
 @lru_cache(maxsize=1 << 16)
 def _bpe_pieces(word: str) -> tuple[str, ...]:
-    bpe = _bpe()
+    bpe = clip_bpe()
     return tuple(bpe.bpe("".join(bpe.byte_encoder[byte] for byte in word.encode("utf-8"))).split(" "))
 
 
 @cache
-def _bpe() -> Any:
+def clip_bpe() -> Any:
+    """CLIP's ``SimpleTokenizer``: its 49,408 pieces (``encoder``) and ``encode``, caption to ids."""
     return _clip_tokenizer().SimpleTokenizer()
 
 

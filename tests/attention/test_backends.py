@@ -30,7 +30,7 @@ SPECS = [
     Nearby3D(extent=(None, 3, 3)),
     Nearby3D(extent=(7, 7, 7)),
 ]
-FAST = ["sdpa", "dense", "local"]  # backends with nothing to compile
+FAST = ["sdpa", "dense", "local", "gather"]  # those that compile nothing for a grid
 # Single cells, lines, primes, unequal sides, and extents beyond the grid.
 ONE_GRID = [Grid(1, 1, 1), Grid(7, 1, 1), Grid(1, 3, 5), Grid(3, 2, 4), Grid(2, 5, 3)]
 TWO_GRIDS = [
@@ -43,8 +43,10 @@ PLACES = [(g, g, causal) for g in ONE_GRID for causal in (False, True)] + [(q, k
 ORDINARY = [(Grid(3, 5, 4), Grid(3, 5, 4), True), (Grid(3, 5, 4), Grid(3, 5, 4), False), (*TWO_GRIDS[0], False)]
 
 
-def able(backend: str, spec: AttentionSpec, grid: Grid, kv_grid: Grid, causal: bool) -> bool:
-    problem = Problem(spec=spec, grid=grid, kv_grid=kv_grid, causal=causal, dtype=torch.float64, head_width=8)
+def able(backend: str, spec: AttentionSpec, grid: Grid, kv_grid: Grid, causal: bool, key_mask: bool = False) -> bool:
+    problem = Problem(
+        spec=spec, grid=grid, kv_grid=kv_grid, causal=causal, key_mask=key_mask, dtype=torch.float64, head_width=8
+    )
     return BACKENDS[backend].why_not(problem) is None
 
 
@@ -164,8 +166,16 @@ def test_padding_is_invisible(spec: AttentionSpec, causal: bool) -> None:
         assert grad[0, :, 3:].any()
 
 
-@pytest.mark.parametrize("backend", ["reference", "sdpa", "dense"])
-@pytest.mark.parametrize("spec", [Full(), Axial3D(), Nearby3D(extent=(1, 1, 1))], ids=str)
+@pytest.mark.parametrize(
+    ("backend", "spec"),
+    [
+        (backend, spec)
+        for backend in ("reference", *FAST)
+        for spec in (Full(), Axial3D(), Nearby3D(extent=(1, 1, 1)))
+        if able(backend, spec, Grid(1, 2, 3), Grid(1, 2, 3), False, key_mask=True)
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 def test_a_query_without_keys_yields_zeros(dtype: torch.dtype, spec: AttentionSpec, backend: str) -> None:
     grid = Grid(1, 2, 3)

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from evaluation.data import DATASETS, DataOptions
+from evaluation.features import load_judge
 from evaluation.metrics import METRICS
-from evaluation.protocols import PROTOCOLS
+from evaluation.protocols import PROTOCOLS, PictureProtocol
+from evaluation.weights import WEIGHTS, MissingWeightsError
 from nuwa.data.captioned import CaptionedPictures
 from nuwa.registry import Registry
 
@@ -43,6 +45,27 @@ class TestProtocol:
         assert json.loads(json.dumps(protocol.constants, allow_nan=False))
         assert re.fullmatch(r"[0-9a-f]{64}", protocol.hash)
         assert [each for each in PROTOCOLS if PROTOCOLS[each].hash == protocol.hash] == [name]
+
+
+PICTURES = [name for name in PROTOCOLS if isinstance(PROTOCOLS[name], PictureProtocol)]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_network_can_be_loaded_or_says_what_it_needs(name: str) -> None:
+    protocol = PROTOCOLS[name]
+    if protocol.network in WEIGHTS:
+        assert WEIGHTS[protocol.network].sha256 == protocol.weights_sha256
+        with pytest.raises(MissingWeightsError, match=re.escape(WEIGHTS[protocol.network].file)):
+            load_judge(protocol)
+    else:
+        load_judge(protocol)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_protocols_of_a_family_prepare_pictures_alike(name: str) -> None:
+    family = [PROTOCOLS[each] for each in PICTURES if PROTOCOLS[each].family == PROTOCOLS[name].family]
+    same = [each for each in family if each.network == PROTOCOLS[name].network]
+    assert len({(each.size_px, each.resize, each.normalise, each.quantise) for each in same}) == 1
 
 
 @pytest.mark.parametrize("name", METRICS)

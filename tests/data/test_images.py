@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from nuwa.data.captioned import Skipped
-from nuwa.data.images import UnreadableImage, find_unreadable, read_image, resize_square, resize_square_labels
+from nuwa.data.images import (
+    UnreadableImage,
+    decode_image,
+    find_unreadable,
+    read_image,
+    resize_square,
+    resize_square_labels,
+)
 
 
 def gradient(height: int = 24, width: int = 36) -> np.ndarray:
@@ -48,6 +55,17 @@ def test_lossless_colour_survives(tmp_path: Path, suffix: str) -> None:
     assert (image.shape, image.dtype) == ((3, 24, 36), torch.uint8)
     assert image.is_contiguous()
     assert torch.equal(image.permute(1, 2, 0), torch.from_numpy(gradient()))
+
+
+def test_bytes_of_a_file_are_the_picture_in_it(tmp_path: Path) -> None:
+    Image.fromarray(gradient()).save(tmp_path / "a.jpg")
+    assert torch.equal(decode_image((tmp_path / "a.jpg").read_bytes(), "a.jpg"), read_image(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize(("data", "reason"), [(b"", "the file is empty"), (b"no picture", "not a PNG")])
+def test_bytes_that_are_no_picture_go_by_their_name(data: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableImage, match=f"cannot read inside/a.png: {reason}"):
+        decode_image(data, "inside/a.png")
 
 
 @pytest.mark.filterwarnings("ignore:The image decoding and encoding capabilities:DeprecationWarning")

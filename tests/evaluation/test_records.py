@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation import records
+from evaluation import records, strict
 from evaluation.records import MetricValue, Record, read_record, write_record
 
 
@@ -42,7 +42,7 @@ def write_with(path: Path, edit, resign: bool = True) -> Path:
     content = json.loads(path.read_text(encoding="utf-8"))
     claimed = content.pop("content_sha256")
     edit(content)
-    content["content_sha256"] = records._digest(content) if resign else claimed
+    content["content_sha256"] = strict.digest(content) if resign else claimed
     path.write_text(json.dumps(content), encoding="utf-8")
     return path
 

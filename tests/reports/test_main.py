@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.records import write_record
+from nuwa.attention import ATTENTION
 from nuwa.errors import run_cli
 from reports.__main__ import main
 from reports.write import collect, write_run_report
@@ -43,7 +44,7 @@ def test_an_old_sheet_does_not_stay_beside_new_numbers(light_run):
 def test_build_writes_every_table(light_run, tmp_path, capsys):
     main(["build", "--records", str(tmp_path / "none"), "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert len(names) == 7 * 3 + 1
+    assert len(names) == 7 * 3 + 1 + len(ATTENTION)  # tables, the page, a drawing of each variant
     assert "NÜWA tiny, K = 8" in (tmp_path / "out" / "table1-t2i.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.startswith("records: eval-t2i\n")
 

@@ -6,57 +6,32 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from torchmetrics.image.fid import NoTrainInceptionV3
 from torchvision.models import inception_v3
 
 from evaluation import weights
 from evaluation.features import InceptionJudge, load_inception_judge
-from evaluation.features.inception import build, normalise
+from evaluation.features.inception import build
+from evaluation.features.prepare import normalise
 from evaluation.metrics import PictureProtocols, PictureScorer
 from evaluation.metrics.resize import resize
 from evaluation.protocols import PROTOCOLS, FIDProtocol, sprites, ttur
-from evaluation.weights import MissingWeightsError, WeightFile
+from evaluation.weights import MissingWeightsError
 from nuwa.files import sha256
-from nuwa.registry import Registry
 
 PUBLISHED = [name for name in PROTOCOLS if name.startswith("fid@") and name != sprites.FID.id]
 
 
-def randomise(network: nn.Module) -> dict[str, Tensor]:
-    """A state dict that keeps activations of order one, so that features are not all alike."""
-    g = torch.Generator().manual_seed(0)
-    state = network.state_dict()
-    for name, tensor in state.items():
-        if tensor.dim() > 1:
-            state[name] = torch.randn(tensor.shape, generator=g) * (2 / tensor[0].numel()) ** 0.5
-        elif name.endswith(("running_mean", "bias")):
-            state[name] = 0.1 * torch.randn(tensor.shape, generator=g)
-    return state
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(fid_inception, imagenet_inception) -> Path:
     """A folder with both files."""
-    folder = tmp_path_factory.mktemp("weights")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "load", lambda *_, **__: {})
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        port = FeatureExtractorInceptionV3("template", ["2048"], feature_extractor_weights_path="none")
-    torch.save(randomise(port), folder / weights.WEIGHTS["inception-fid"].file)
-    imagenet = inception_v3(weights=None, aux_logits=True, init_weights=False)
-    torch.save(randomise(imagenet), folder / weights.WEIGHTS["inception-imagenet"].file)
-    return folder
+    assert fid_inception.parent == imagenet_inception.parent
+    return fid_inception.parent
 
 
 @pytest.fixture
-def registry(folder, monkeypatch) -> None:
+def accepted(registry, fid_inception, imagenet_inception) -> None:
     """The registry as if the random files were the ones published."""
-    known = Registry[WeightFile]("weight file")
-    for name in weights.WEIGHTS:
-        published = weights.WEIGHTS[name]
-        known.add(name, dataclasses.replace(published, size_bytes=None, sha256=sha256(folder / published.file)))
-    monkeypatch.setattr(weights, "WEIGHTS", known)
+    registry(fid_inception, imagenet_inception)
 
 
 def judge(protocol: FIDProtocol, folder: Path) -> InceptionJudge:
@@ -66,24 +41,6 @@ def judge(protocol: FIDProtocol, folder: Path) -> InceptionJudge:
 
 def pictures(b: int = 2, size: int = 64) -> Tensor:
     return torch.randint(0, 256, (b, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-def test_ttur_is_torch_fidelity(folder):
-    path = folder / weights.WEIGHTS["inception-fid"].file
-    theirs = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path))
-    features, logits = theirs(pictures())
-    ours = judge(ttur.FID, folder)(pictures())
-    torch.testing.assert_close(ours.features, features, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(ours.class_logits, logits, rtol=1e-5, atol=1e-5)
-    assert features.std() > 1e-3  # random weights, but not dead ones
-
-
-@pytest.mark.parametrize(("name", "antialias"), [("fid@torchmetrics-aa-1", True), ("fid@ttur-1", False)])
-def test_second_opinion_torchmetrics(folder, name, antialias):
-    path = folder / weights.WEIGHTS["inception-fid"].file
-    theirs = NoTrainInceptionV3("x", ["2048"], feature_extractor_weights_path=str(path), antialias=antialias)
-    ours = judge(PROTOCOLS[name], folder)(pictures())
-    torch.testing.assert_close(ours.features, theirs(pictures()).view(2, 2048), rtol=1e-4, atol=1e-5)
 
 
 def test_imagenet_is_torchvision(folder):
@@ -96,7 +53,20 @@ def test_imagenet_is_torchvision(folder):
         logits = network(resize(pictures(), 299, protocol.resize) / 255)
     ours = judge(protocol, folder)(pictures())
     torch.testing.assert_close(ours.features, pooled[0], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(ours.class_logits, logits - network.fc.bias, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.class_logits, logits - network.fc.bias, rtol=1e-4, atol=1e-3)
+
+
+def test_cogview_reads_logits_with_their_bias_and_does_not_resize(folder, make_pictures):
+    """eval_utils/inception_score.py: pictures in [-1, 1] into torchvision's network as they are."""
+    network = inception_v3(weights=None, aux_logits=True, init_weights=False, transform_input=False).eval()
+    network.load_state_dict(torch.load(folder / weights.WEIGHTS["inception-imagenet"].file, weights_only=True))
+    images = make_pictures(2, 100, 120)
+    with torch.no_grad():
+        expected = network(2 * (images / 255) - 1)
+    ours = judge(PROTOCOLS["is@cogview-1"], folder)
+    torch.testing.assert_close(ours(images).class_logits, expected, rtol=1e-4, atol=1e-3)
+    with pytest.raises(ValueError, match="is@cogview-1: expected pictures of at least 75 px, got 64×80"):
+        ours(make_pictures(2, 64, 80))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -122,7 +92,7 @@ def test_ranges(rule, expected):
 
 
 @pytest.mark.parametrize("name", ["fid@clean-1", "fid@dmgan-coco-1"])
-def test_published_protocols_score_pictures(folder, registry, name):
+def test_published_protocols_score_pictures(folder, accepted, name):
     protocol = dataclasses.replace(PROTOCOLS[name], drop_last_of=None, replicates=3)
     scorers = []
     for shift in (0, 40):
@@ -143,10 +113,21 @@ def test_published_protocols_score_pictures(folder, registry, name):
     assert found[0].value > 0
 
 
-def test_published_numbers_need_published_weights(folder, registry):
+def test_published_numbers_need_published_weights(folder, accepted):
     network = load_inception_judge(ttur.FID, folder)
     with pytest.raises(ValueError, match="needs a protocol of its own"):
         PictureScorer(network, None, (0,), PictureProtocols(fid=ttur.FID, inception_score=None, caption_accuracy=None))
+
+
+@pytest.mark.parametrize("network", ["inception-fid", "inception-imagenet"])
+def test_folded_convolutions_are_the_published_ones(folder, network, monkeypatch):
+    path = folder / weights.WEIGHTS[network].file
+    protocol = PROTOCOLS["fid@ttur-1" if network == "inception-fid" else "fid@dmgan-coco-1"]
+    ours = InceptionJudge(build(network, path), protocol, digest="")(pictures())
+    monkeypatch.setattr("evaluation.features.inception.fold", lambda network: network)
+    theirs = InceptionJudge(build(network, path), protocol, digest="")(pictures())
+    assert float((ours.features - theirs.features).abs().max()) <= 1e-5 * float(theirs.features.abs().max())
+    assert not torch.equal(ours.features, theirs.features)  # something was folded
 
 
 def test_batches_do_not_change_features(folder):

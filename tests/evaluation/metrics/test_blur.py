@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from evaluation.metrics.blur import blur, gaussian_blur, pil_box_blur
+from evaluation.metrics.blur import blur, gaussian_blur, pil_box_blur, pillow_blur
 
 
 def noise(h: int, w: int, b: int = 1, seed: int = 0) -> torch.Tensor:
@@ -29,6 +29,12 @@ def test_box_is_pillow_byte_for_byte(size, sigma):
 def test_box_is_pillow_at_any_size(sigma, h, w, seed):
     images = noise(h, w, seed=seed)
     np.testing.assert_array_equal(pil_box_blur(images, sigma).numpy(), by_pillow(images, sigma))
+
+
+@pytest.mark.parametrize("images", [noise(20, 30, b=2), noise(30, 20, b=2).transpose(2, 3)], ids=["rows", "columns"])
+@pytest.mark.parametrize("sigma", [0.5, 2, 8])
+def test_planes_are_blurred_as_pictures_are(images, sigma):
+    np.testing.assert_array_equal(pillow_blur(images, sigma).numpy(), by_pillow(images, sigma))
 
 
 @pytest.mark.parametrize("sigma", [0.125, 0.25, 0.5, 1, 2.5, 8])

@@ -1,8 +1,9 @@
-"""What every registered metric keeps: batches, merging and processes do not change its number."""
+"""What every registered metric keeps: batches, merging, processes and interruptions do not change its number."""
 
 import itertools
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from evaluation.metrics import METRICS, ProtocolMetric
 from nuwa.data.sprites.scenes import draw
@@ -39,14 +41,84 @@ def scene_batch(part: slice) -> dict[str, object]:
     return {"judgement": seen, "expected": scenes[part]}
 
 
+def picture_batch(part: slice) -> dict[str, object]:
+    g = torch.Generator().manual_seed(3)
+    real = torch.randint(0, 256, (N, 2, 3, 16, 16), dtype=torch.uint8, generator=g)
+    noise = torch.randint(0, 40, real.shape, dtype=torch.uint8, generator=g)
+    return {"generated": (real // 2 + noise)[part], "real": real[part]}
+
+
+def map_batch(classes: int) -> Batch:
+    def batch(part: slice) -> dict[str, object]:
+        g = torch.Generator().manual_seed(4)
+        truth = torch.randint(0, classes, (N, 6, 5), generator=g)
+        wrong = torch.randint(0, classes, truth.shape, generator=g)
+        return {
+            "found": torch.where(torch.rand(truth.shape, generator=g) < 0.4, wrong, truth)[part],
+            "truth": truth[part],
+        }
+
+    return batch
+
+
+def two_sets(width: int) -> list[Batch]:
+    return [
+        lambda part: {"images": table(width)[part], "real": False},
+        lambda part: {"images": 1.3 * table(width, seed=1)[part] - 0.3, "real": True},
+    ]
+
+
+def overlapping() -> list[Batch]:
+    """Two sets of which some, and not all, lie in the manifold of the other."""
+    return [
+        lambda part: {"images": F.pad(table(3), (0, 125))[part], "real": False},
+        lambda part: {"images": F.pad(table(3, seed=1) + 1, (0, 125))[part], "real": True},
+    ]
+
+
+def captions(part: slice) -> dict[str, object]:
+    said = table(16, seed=1)
+    return {"images": (table(16) + said)[part], "texts": said[part]}
+
+
 FEEDS: dict[str, list[Batch]] = {
-    "fid": [
-        lambda part: {"features": table(128)[part], "real": False},
-        lambda part: {"features": table(128, seed=1)[part] * 2, "real": True},
+    "fid": two_sets(128),
+    "clip-fid": two_sets(512),
+    "fd-dinov2": two_sets(1024),
+    "kid": two_sets(128),
+    "prdc": overlapping(),
+    "fd-infinity": two_sets(128),
+    "cmmd": two_sets(768),
+    "is": [lambda part: {"images": table(48)[part]}],
+    "clipsim": [captions],
+    "clipscore": [captions],
+    "rm": [
+        lambda part: captions(part) | {"real": False},
+        lambda part: {**captions(part), "texts": table(16, seed=2)[part], "real": True},
     ],
-    "is": [lambda part: {"logits": table(48)[part]}],
-    "clipsim": [lambda part: {"images": table(16)[part], "texts": table(16, seed=1)[part]}],
     "caption-accuracy": [scene_batch],
+    "fvd": [
+        lambda part: {"samples": table(400)[part], "real": False},
+        lambda part: {"samples": table(400, seed=1)[part] * 2, "real": True},
+    ],
+    "fid-vid": [
+        lambda part: {"samples": table(512)[part], "real": False},
+        lambda part: {"samples": table(512, seed=1)[part] * 2, "real": True},
+    ],
+    "fid-img": [
+        lambda part: {"samples": table(3, 128)[part], "real": False},
+        lambda part: {"samples": table(3, 128, seed=1)[part] * 2, "real": True},
+    ],
+    "acc": [
+        lambda part: {"samples": table(400)[part], "labels": (torch.arange(N) % 3 + table(400).argmax(1))[part] % 400}
+    ],
+    "ssim": [picture_batch],
+    "psnr": [picture_batch],
+    "lpips": [lambda part: {"generated": table(2)[part].abs()}],
+    "pa": [map_batch(7)],
+    "fwiou": [map_batch(7)],
+    "miou": [map_batch(7)],
+    "detected-pa": [map_batch(21)],
 }
 
 
@@ -91,6 +163,59 @@ def test_two_processes(whole):
     assert float(metric.compute()) == pytest.approx(number, rel=1e-9)
 
 
+@pytest.mark.parametrize("first", [0, 1], ids=["the first", "the second"])
+def test_a_process_without_samples(whole, first):
+    name, number = whole
+    parts = [None, fed(name, [0, N])]
+    mine, other = parts[first], parts[1 - first]
+
+    def sent(metric: ProtocolMetric) -> list[torch.Tensor]:
+        caught: list[torch.Tensor] = []
+        metric.sync(lambda state, group=None: caught.append(state) or [state], distributed_available=lambda: True)
+        metric.unsync()
+        return caught
+
+    theirs = iter(sent(fed(name, [0]) if other is None else other))
+
+    def exchange(state: torch.Tensor, group: object = None) -> list[torch.Tensor]:
+        theirs_now = next(theirs)
+        assert state.dim() == theirs_now.dim()  # what torch.distributed asks for
+        assert state.dtype == theirs_now.dtype
+        return [state, theirs_now] if first == 1 else [theirs_now, state]
+
+    settings = {"dist_sync_fn": exchange, "distributed_available_fn": lambda: True}
+    metric = fed(name, [0] if mine is None else [0, N], **settings)
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-9)
+
+
+def test_interrupted_and_resumed(whole, tmp_path):
+    name, number = whole
+    torch.save(fed(name, [0, 30, 90]).state_dict(), tmp_path / "state.pt")
+    metric = fed(name, [0])
+    metric.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for batch in FEEDS[name]:
+        metric.update(**batch(slice(90, N)))
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-12)
+    assert metric.estimates()[0].value == pytest.approx(number, rel=1e-9)
+
+
+def test_resumed_when_all_was_done(whole):
+    name, number = whole
+    metric = fed(name, [0])
+    metric.load_state_dict(fed(name, [0, N]).state_dict())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "The ``compute`` method")
+        assert float(metric.compute()) == pytest.approx(number, rel=1e-12)
+
+
+def test_what_was_computed_before_a_state_was_loaded_is_forgotten(whole):
+    name, number = whole
+    metric = fed(name, [0, 60])
+    metric.compute()
+    metric.load_state_dict(fed(name, [0, N]).state_dict())
+    assert float(metric.compute()) == pytest.approx(number, rel=1e-12)
+
+
 def test_estimate_goes_with_the_number(whole):
     name, number = whole
     estimate = fed(name, [0, 100, N]).estimates()[0]
@@ -113,20 +238,21 @@ def test_reset(whole):
 
 
 GLOO = """
-import sys, torch, torch.distributed as dist
-from evaluation.metrics import FID
-rank, meeting = int(sys.argv[1]), sys.argv[2]
+import importlib.util, sys, warnings, torch.distributed as dist
+warnings.simplefilter("ignore")
+rank, meeting, contract = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+spec = importlib.util.spec_from_file_location("contract", contract)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
 dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-features = 2 * torch.randn(400, 128, generator=torch.Generator().manual_seed(0))
-mine = slice(0, 150) if rank == 0 else slice(150, 400)
-metric = FID()
-metric.update(features[mine], real=False)
-metric.update(features[mine] ** 2, real=True)
-number, estimate = float(metric.compute()), metric.estimates()[0]
-alone = FID(sync_on_compute=False)
-alone.update(features, real=False)
-alone.update(features**2, real=True)
-print(number / float(alone.compute()) - 1, estimate.value / number - 1, estimate.n)
+for name in module.METRICS:
+    alone = module.fed(name, [0, module.N], sync_on_compute=False)
+    number = float(alone.compute())
+    for split in (0, 37, 150):  # the first process has none, few, most
+        mine = [0, split] if rank == 0 else [split, 170, module.N]
+        metric = module.fed(name, mine) if mine[1] else module.fed(name, [0])
+        estimate = metric.estimates()[0]
+        print(name, split, float(metric.compute()) / number - 1, estimate.value / number - 1, estimate.n)
 dist.destroy_process_group()
 """
 
@@ -137,15 +263,17 @@ def test_two_real_processes(tmp_path):
     meeting = str(tmp_path / "meeting")
     root = Path(__file__).parents[3]
     workers = [
-        subprocess.Popen([*command, str(rank), meeting], stdout=subprocess.PIPE, text=True, cwd=root) for rank in (0, 1)
+        subprocess.Popen([*command, str(rank), meeting, __file__], stdout=subprocess.PIPE, text=True, cwd=root)
+        for rank in (0, 1)
     ]
     try:
-        printed = [worker.communicate(timeout=240)[0] for worker in workers]
+        printed = [worker.communicate(timeout=240)[0].splitlines() for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
     assert [worker.returncode for worker in workers] == [0, 0]
-    for merged, estimated, n in (line.split() for line in printed):
-        assert abs(float(merged)) < 1e-9
-        assert abs(float(estimated)) < 1e-9
-        assert int(n) == 400
+    assert len(printed[0].splitlines()) == len(printed[1].splitlines()) == 3 * len(METRICS)
+    for name, split, merged, estimated, n in (line.split() for out in printed for line in out.splitlines()):
+        assert abs(float(merged)) < 1e-9, (name, split)
+        assert abs(float(estimated)) < 1e-9, (name, split)
+        assert int(n) == N

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics.frechet import distance_of_features, frechet_distance
+from evaluation.metrics.frechet import distance_of_features, factor, frechet_distance, nuclear_norm
 
 F64 = torch.float64
 
@@ -35,6 +35,27 @@ def test_commuting_covariances_have_a_closed_form(d, rank):
     got = frechet_distance(mean, q * a @ q, torch.zeros(d, dtype=F64), q * b @ q)
     expected = mean.square().sum() + (a.sqrt() - b.sqrt()).square().sum()
     assert float(got) == pytest.approx(float(expected), rel=1e-8)
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("n", [200, 300, 700], ids="n={}".format)
+def test_the_fast_sum_of_singular_values_is_the_exact_one(decay, n):
+    """Where rounding could show, singular values are taken; elsewhere roots of eigenvalues, which are the same."""
+    scale = torch.arange(1, 301, dtype=F64) ** (-decay / 2)
+    x, y = (torch.randn(n, 300, dtype=F64, generator=generator(seed)) * scale for seed in (0, 1))
+    cross = factor(x.T.cov(), 300).T @ factor(y.T.cov(), 300)
+    exact = torch.linalg.svdvals(cross).sum()
+    assert float(nuclear_norm(cross)) == pytest.approx(float(exact), rel=1e-9)
+
+
+@pytest.mark.parametrize(("decay", "calls"), [(0.0, 0), (6.0, 1)])
+def test_the_fast_sum_is_taken_only_where_it_is_safe(monkeypatch, decay, calls):
+    seen = []
+    svdvals = torch.linalg.svdvals
+    monkeypatch.setattr(torch.linalg, "svdvals", lambda cross: seen.append(cross) or svdvals(cross))
+    x = torch.randn(700, 300, dtype=F64, generator=generator()) * torch.arange(1, 301, dtype=F64) ** (-decay / 2)
+    nuclear_norm(x.T.cov())
+    assert len(seen) == calls
 
 
 def test_unit_gaussians_one_apart():

@@ -66,3 +66,8 @@ def test_the_interval_holds_what_other_samples_give(shift):
 def test_wrong_use_is_caught(x, y, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_frechet(x, y, replicates=3, seed=1)
+
+
+def test_rows_of_a_sample_come_in_full():
+    with pytest.raises(ValueError, match="reference: expected samples of 3 rows each, got 8 rows"):
+        bootstrap_frechet(*sets(9, 8, 4), replicates=3, seed=1, rows_per_sample=3)

@@ -1,4 +1,5 @@
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -7,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch_fidelity.metric_isc import isc_features_to_metric
 
-from evaluation.metrics import InceptionScore, SmallSampleWarning
+from evaluation.metrics import InceptionScore, SmallSampleWarning, SortedWarning
 from evaluation.metrics.inception_score import inception_score, split_scores
 from evaluation.metrics.uncertainty import resampling_counts
-from evaluation.protocols import sprites
+from evaluation.protocols import adm, cogview, sg2ada, sprites, torchmetrics_aa
 
 FEW = dataclasses.replace(sprites.INCEPTION_SCORE, classes=5, replicates=50)
 
@@ -44,6 +45,60 @@ def test_order_is_part_of_the_number():
     protocol = dataclasses.replace(FEW, shuffle=False)
     assert split_scores(in_order, protocol).mean() == pytest.approx(1.0)
     assert split_scores(in_order, FEW).mean() > 3
+
+
+@pytest.mark.parametrize(
+    ("protocol", "n", "expected"),
+    [
+        (sg2ada.INCEPTION_SCORE, 23, [0, 2, 4, 6, 9, 11, 13, 16, 18, 20, 23]),
+        (torchmetrics_aa.INCEPTION_SCORE, 23, [0, 3, 6, 9, 12, 15, 18, 21, 23]),  # eight chunks for ten asked for
+        (adm.INCEPTION_SCORE, 12_000, [0, 5_000, 10_000, 12_000]),
+        (adm.INCEPTION_SCORE, 10_000, [0, 5_000, 10_000]),
+        (cogview.INCEPTION_SCORE, 23, [0, 23]),
+    ],
+    ids=lambda value: getattr(value, "id", None),
+)
+def test_splits_are_those_of_the_tool(protocol, n, expected):
+    assert protocol.edges(n) == expected
+
+
+def test_chunks_are_torchs():
+    protocol = dataclasses.replace(torchmetrics_aa.INCEPTION_SCORE, splits=7)
+    for n in range(14, 60):
+        assert np.diff(protocol.edges(n)).tolist() == [len(part) for part in torch.arange(n).chunk(7)]
+
+
+def test_spread_over_splits_has_the_ddof_of_the_protocol():
+    protocol = dataclasses.replace(torchmetrics_aa.INCEPTION_SCORE, classes=5, splits=4)
+    torch.manual_seed(protocol.seed)
+    parts = logits(40)[torch.randperm(40)].chunk(4)
+    expected = [float(split_scores(part, dataclasses.replace(FEW, splits=1, shuffle=False)).item()) for part in parts]
+    np.testing.assert_allclose(split_scores(logits(40), protocol), expected, rtol=1e-12)
+    assert (protocol.ddof, sprites.INCEPTION_SCORE.ddof) == (1, 0)
+
+
+class TestSorted:
+    LOGITS = 5 * torch.eye(5).repeat_interleave(40, 0) + logits(200, seed=1) / 3
+    AS_THEY_COME = dataclasses.replace(FEW, shuffle=False)
+
+    def test_sorted_classes_are_warned_about_with_both_scores(self):
+        with pytest.warns(SortedWarning, match=r"in this order they score 1\.\d\d, mixed [34]\.\d\d; mix them"):
+            inception_score(self.LOGITS, self.AS_THEY_COME)
+
+    @pytest.mark.parametrize(
+        ("values", "protocol"),
+        [
+            (LOGITS, FEW),  # shuffled by the protocol
+            (LOGITS, dataclasses.replace(AS_THEY_COME, splits=1)),  # one split has no order
+            (LOGITS[torch.randperm(200, generator=torch.Generator().manual_seed(0))], AS_THEY_COME),
+            (logits(60), AS_THEY_COME),
+        ],
+        ids=["shuffled", "one split", "mixed", "small"],
+    )
+    def test_nothing_else_is(self, values, protocol):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            inception_score(values, protocol)
 
 
 @settings(max_examples=30)

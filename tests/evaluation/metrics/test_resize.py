@@ -16,6 +16,9 @@ FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BI
 RULES = typing.get_args(Resize)
 
 
+OVERSHOOTS = "torch-bicubic-antialias"  # EDM2 does not clip what it makes of sharp edges
+
+
 def pictures(h: int, w: int, b: int = 1) -> torch.Tensor:
     return torch.randint(0, 256, (b, 3, h, w), dtype=torch.uint8, generator=torch.Generator().manual_seed(h * w))
 
@@ -81,6 +84,24 @@ def test_bytes_are_pillows_at_any_size(h, w, size, kernel):
     )
 
 
+@pytest.mark.parametrize("size", [(40, 40), (30, 50), (64, 33)], ids=str)
+def test_the_central_square_is_resized_where_the_rule_says_so(size):
+    images = pictures(*size, b=2)
+    side = min(size)
+    top, left = (size[0] - side) // 2, (size[1] - side) // 2
+    square = images[..., top : top + side, left : left + side]
+    assert torch.equal(resize(images, 45, "square-bicubic-uint8"), pil_bytes(square, 45, "bicubic").float())
+
+
+@pytest.mark.parametrize("size", [(30, 50), (33, 64), (40, 40)], ids=str)
+def test_clips_rule_keeps_the_aspect(size):
+    picture = Image.fromarray(pictures(*size)[0].permute(1, 2, 0).numpy())
+    resized = picture.resize((int(45 * size[1] / size[0]), 45), Image.Resampling.BICUBIC)
+    left = round((resized.width - 45) / 2)
+    expected = np.asarray(resized.crop((left, 0, left + 45, 45)))
+    np.testing.assert_array_equal(resize(pictures(*size), 45, "clip-bicubic-uint8")[0].permute(1, 2, 0), expected)
+
+
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("level", [0, 77, 255])
 def test_a_flat_picture_stays_flat(rule, level):
@@ -95,13 +116,13 @@ def test_a_flat_picture_stays_flat(rule, level):
 def test_pictures_stay_in_range_and_apart(rule):
     images = torch.cat([pictures(16, 16), 255 * (pictures(16, 16) > 127).byte()])
     resized = resize(images, 33, rule)
-    assert -1e-4 <= float(resized.min()) <= float(resized.max()) <= 255 + 1e-4
+    assert (float(resized.min()) >= -1e-4 and float(resized.max()) <= 255 + 1e-4) == (rule != OVERSHOOTS)
     torch.testing.assert_close(resized[1:], resize(images[1:], 33, rule))
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "none"])
 def test_every_rule_is_another(rule):
-    images = pictures(64, 64)
+    images = pictures(64, 50)
     others = [other for other in RULES if other not in (rule, "none")]
     assert min(float((resize(images, 45, rule) - resize(images, 45, other)).abs().max()) for other in others) > 0.3
 
