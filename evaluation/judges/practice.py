@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nuwa import noise
-from nuwa.data.sprites import Scenes, draw, world
+from nuwa.data.sprites import Clips, Scenes, draw, draw_clips, world
 from nuwa.data.sprites.scenes import reorder, slot_order
 
 CHANGES = ("shape", "colour", "size", "place", "background", "swap", "drop")
@@ -105,3 +105,12 @@ def _free_place(scenes: Scenes, row: Ints, stream: int) -> Ints:
     wish = noise.uniform(stream, row[:, None], 3 + np.arange(len(world.PLACES)))
     taken = (scenes.place[row][:, :, None] == np.arange(len(world.PLACES))).any(axis=1)
     return np.where(taken, -1.0, wish).argmax(axis=1)
+
+
+def practice_clips(indices: ArrayLike) -> Clips:
+    """Clips of the train split with colours drawn again, so that every combination of shape, colour and action occurs."""
+    clips = draw_clips("train", indices)
+    row, slot = np.asarray(indices, dtype=np.int64)[:, None], np.arange(world.MAX_OBJECTS)
+    colour = noise.integers(noise.key("judges", "practice clips", "colour"), len(world.COLOURS), row, slot)
+    scenes = replace(clips.scenes, colour=np.where(clips.action >= 0, colour, -1))
+    return replace(clips, scenes=scenes)

@@ -35,6 +35,7 @@ from evaluation.protocols.clip_kinds import (
 from evaluation.protocols.kinds import (
     CaptionAccuracyProtocol,
     CLIPSIMProtocol,
+    EditAccuracyProtocol,
     FIDProtocol,
     InceptionScoreProtocol,
     PictureProtocol,
@@ -57,6 +58,7 @@ __all__ = [
     "CaptionAccuracyProtocol",
     "ClipDistanceProtocol",
     "ClipProtocol",
+    "EditAccuracyProtocol",
     "FDInfinityProtocol",
     "FIDProtocol",
     "FrameFIDProtocol",

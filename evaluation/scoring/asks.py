@@ -83,7 +83,8 @@ class Asked:
 ASKS: Registry[Ask] = Registry("metric")
 
 ELSEWHERE = {
-    "caption-accuracy": "it needs the scenes that captions name, which files do not hold; nox -s eval-t2i gives it"
+    "caption-accuracy": "it needs the scenes that captions name, which files do not hold; nox -s eval-t2i gives it",
+    "edit-accuracy": "it needs what edits ask for, which files do not hold",
 }
 """Registered metrics that cannot be made from files, and where they are made."""
 

@@ -7,6 +7,8 @@ told from the others in 4 frames of 32 px.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,6 +65,7 @@ def suits_place() -> Bools:
     return np.diagonal(cells(), axis1=1, axis2=2).T
 
 
+@cache
 def cells() -> Bools:
     """Places (10, 9, 9) that an object passes over, by action and start; none at all where it would leave the board."""
     steps = dict.fromkeys(range(len(ACTIONS)), (0, 0)) | DIRECTIONS | {BOUNCES: DIRECTIONS[UP]}
@@ -72,9 +75,11 @@ def cells() -> Bools:
             row, column = start // 3 + dy, start % 3 + dx
             if 0 <= row < 3 and 0 <= column < 3:
                 passed[action, start, [start, 3 * row + column]] = True
+    passed.setflags(write=False)
     return passed
 
 
+@cache
 def held_out() -> Bools:
     """Combinations (6, 8, 10) of shape, colour and action that only ``test-unseen`` shows.
 
@@ -84,8 +89,10 @@ def held_out() -> Bools:
     for shape, suits in enumerate(suits_shape()):
         possible = np.flatnonzero(suits)
         for colour in range(len(world.COLOURS)):
-            missing[shape, colour, possible[(3 * shape + 7 * colour) % len(possible)]] = True
-    return missing & suits_shape()[:, None]
+            missing[shape, colour, possible[(4 * shape + colour) % len(possible)]] = True
+    missing &= suits_shape()[:, None]
+    missing.setflags(write=False)
+    return missing
 
 
 def moments(frames: int) -> Floats:

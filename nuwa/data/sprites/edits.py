@@ -132,7 +132,7 @@ def _edit(clips: Clips, split: str, index: Ints, shown: Bools, *, clip: bool) ->
     slot, value = np.zeros_like(index), np.zeros_like(index)
     for number, allowed in enumerate(options):
         mine = np.flatnonzero(chosen == number)
-        flat = allowed[mine].reshape(len(mine), -1)
+        flat = allowed[mine].reshape(len(mine), world.MAX_OBJECTS * allowed.shape[2])
         wish = noise.uniform(stream, index[mine, None], 1, np.arange(flat.shape[1]))
         slot[mine], value[mine] = np.divmod(np.where(flat, wish, -1.0).argmax(axis=1), allowed.shape[2])
     kind = np.array([KINDS.index(name) for name in kinds])[chosen]

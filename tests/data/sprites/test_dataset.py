@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nuwa.data.captioned import CaptionedPictures
-from nuwa.data.sprites import captions, draw, render
+from nuwa.data.sprites import captions, draw, render, segment
 from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
 
 
@@ -58,3 +58,12 @@ def test_the_stream_is_a_function_of_the_step() -> None:
     assert texts == same_texts
     assert texts == captions(draw("train", np.arange(12, 16)))
     assert set(stream.batch(4, 4)[1]).isdisjoint(texts)
+
+
+def test_maps_are_those_of_the_pictures() -> None:
+    scenes = draw("val", np.arange(7, 12))
+    assert torch.equal(
+        SpritesPictures("val", 5, 16, first=7).maps(slice(1, 3)), torch.from_numpy(segment(scenes, 16))[1:3]
+    )
+    train = draw("train", np.arange(12, 16))
+    assert torch.equal(SpritesStream(16).maps(3, 4), torch.from_numpy(segment(train, 16)))

@@ -109,7 +109,13 @@ def test_registered_under_its_own_id(name):
         (sprites.FID, "image"),
         (sprites.INCEPTION_SCORE, "image"),
         (sprites.CAPTION_ACCURACY, "image"),
+        (sprites.EDIT_ACCURACY, "image"),
         (sprites.CLIPSIM, "clip"),
+        (sprites.FVD, "video"),
+        (sprites.FID_VID, "video"),
+        (sprites.ACC, "video"),
+        (sprites.CLIP_EDIT_ACCURACY, "video"),
+        (sprites.DETECTED_PA, "segmenter"),
     ],
 )
 def test_the_judges_are_the_ones_shipped(protocol, judge):
