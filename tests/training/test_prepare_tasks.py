@@ -109,15 +109,16 @@ def test_clips_are_missed(preset: Preset, tmp_path: Path) -> None:
         prepare(preset, data, tmp_path, CPU)
 
 
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory, preset: Preset) -> Path:
+    folder = tmp_path_factory.mktemp("start")
+    system = prepare(preset.only("t2i", "t2v", "v2v"), small_data(), folder, CPU)
+    system.save_pretrained(folder / "checkpoint")
+    return folder / "checkpoint"
+
+
 class TestFineTuning:
     """Pre-training on some tasks, then others from its checkpoint."""
-
-    @pytest.fixture(scope="class")
-    def start(self, tmp_path_factory: pytest.TempPathFactory, preset: Preset) -> Path:
-        folder = tmp_path_factory.mktemp("start")
-        system = prepare(preset.only("t2i", "t2v", "v2v"), small_data(), folder, CPU)
-        system.save_pretrained(folder / "checkpoint")
-        return folder / "checkpoint"
 
     def test_it_goes_on_from_the_checkpoint(self, preset: Preset, start: Path, tmp_path: Path) -> None:
         some = preset.only("s2v")
