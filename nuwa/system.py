@@ -220,7 +220,7 @@ class Nuwa:
         """Read what :meth:`save_pretrained` wrote. ValueError where a file is missing or is not one of these."""
         folder = Path(folder)
         _check_there(folder, TOKENIZER_FILE, MODEL_FILE)
-        tokenizer = VQGAN(vqgan_config(_config(folder / TOKENIZER_FILE, "tokenizer")["tokenizer"]))
+        tokenizer = VQGAN(VQGANConfig.from_dict(_config(folder / TOKENIZER_FILE, "tokenizer")["tokenizer"]))
         checkpoint.load_weights(folder / TOKENIZER_FILE, tokenizer)
         config = _config(folder / MODEL_FILE, "model", "text", "sampling", "tasks")
         model = NuwaModel(ModelConfig.from_dict(config["model"]))
@@ -229,7 +229,7 @@ class Nuwa:
         if "sketch" in model.config.conditions:
             _check_there(folder, SKETCH_FILE)
             sketch_config = _config(folder / SKETCH_FILE, "sketch_tokenizer")["sketch_tokenizer"]
-            sketch_tokenizer = VQGANSeg(vqgan_seg_config(sketch_config))
+            sketch_tokenizer = VQGANSeg(VQGANSegConfig.from_dict(sketch_config))
             checkpoint.load_weights(folder / SKETCH_FILE, sketch_tokenizer)
         return cls(
             tokenizer, TextTokenizer.from_dict(config["text"]), model, Sampling(**config["sampling"]),
@@ -251,16 +251,6 @@ def _config(path: Path, *parts: str) -> dict[str, Any]:
             "save_pretrained?"
         )
     return config
-
-
-def vqgan_config(state: dict[str, Any]) -> VQGANConfig:
-    """A VQ-GAN's sizes from plain JSON values."""
-    return VQGANConfig(**state | {"widths": tuple(state["widths"])})
-
-
-def vqgan_seg_config(state: dict[str, Any]) -> VQGANSegConfig:
-    """A VQ-GAN-Seg's sizes from plain JSON values."""
-    return VQGANSegConfig(**state | {"widths": tuple(state["widths"])})
 
 
 def untrained(like: Nuwa, seed: int = 0) -> Nuwa:

@@ -15,12 +15,12 @@ from nuwa.data.sources import Source
 from nuwa.data.streams import MapStream, PicturesAndFrames, Stream
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
-from nuwa.system import MODEL_FILE, Nuwa, vqgan_config, vqgan_seg_config
+from nuwa.system import MODEL_FILE, Nuwa
 from nuwa.tasks import Target
 from nuwa.tokenizers.perceptual import PerceptualDistance
 from nuwa.tokenizers.text import TextTokenizer
-from nuwa.tokenizers.vqgan import VQGAN
-from nuwa.tokenizers.vqgan_seg import VQGANSeg
+from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
+from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training import checkpoint
 from nuwa.training.loop import Stage, finished, fit
 from nuwa.training.sketch_tokenizer import SketchStage
@@ -115,7 +115,7 @@ def _tokenizer(
         settings, _stream(preset, sources), validation, data.perceptual, data=data.name, device=device
     )
     _fit(stage, home, settings.steps, settings.seed)
-    model = VQGAN(vqgan_config(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
+    model = VQGAN(VQGANConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     return _ready(model, home, device)
 
 
@@ -129,7 +129,7 @@ def _sketch_tokenizer(
     assert isinstance(stream, MapStream)
     stage = SketchStage(settings, stream, validation, data=data.name, device=device)
     _fit(stage, home, settings.steps, settings.seed)
-    model = VQGANSeg(vqgan_seg_config(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
+    model = VQGANSeg(VQGANSegConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     return _ready(model, home, device)
 
 

@@ -15,9 +15,8 @@ from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
 from nuwa.sampling import plan
-from nuwa.system import vqgan_config
 from nuwa.tokenizers.text import TextTokenizer
-from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 
 VOCABULARY = 120
 
@@ -40,7 +39,7 @@ def test_it_goes_through_json(preset: Preset) -> None:
     config = config_of(preset)
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     tokenizer = preset.tokenizer.model
-    assert vqgan_config(json.loads(json.dumps(dataclasses.asdict(tokenizer)))) == tokenizer
+    assert VQGANConfig.from_dict(json.loads(json.dumps(dataclasses.asdict(tokenizer)))) == tokenizer
 
 
 def test_its_parts_fit_each_other(preset: Preset) -> None:
