@@ -17,9 +17,10 @@ from nuwa import Nuwa, Sampling
 from nuwa.model.config import ConditionName, ModelSizes
 from nuwa.model.nuwa import NuwaModel
 from nuwa.request import Request
+from nuwa.sampling import decode
 from nuwa.system import MODEL_FILE, SKETCH_FILE, TOKENIZER_FILE, untrained
 from nuwa.tasks import TASKS
-from nuwa.tokenizers.text import TextTokenizer
+from nuwa.tokenizers.text import NO_WORDS, TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 
@@ -29,9 +30,11 @@ EVERYTHING: tuple[ConditionName, ...] = ("text", "sketch", "partial")
 ONE_MODEL = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
-def make(tasks: tuple[str, ...] = tuple(TASKS), conditions: tuple[ConditionName, ...] = EVERYTHING) -> Nuwa:
+def make(
+    tasks: tuple[str, ...] = tuple(TASKS), conditions: tuple[ConditionName, ...] = EVERYTHING, encoder_kernel: int = 1
+) -> Nuwa:
     torch.manual_seed(0)
-    tokenizer = VQGAN(VQGANConfig(size_px=SIDE, widths=(4, 4), num_codes=9))
+    tokenizer = VQGAN(VQGANConfig(size_px=SIDE, widths=(4, 4), num_codes=9, encoder_kernel=encoder_kernel))
     sketch = VQGANSeg(VQGANSegConfig(size_px=SIDE, num_classes=4, widths=(4, 4), num_codes=6))
     text = TextTokenizer.from_captions(CAPTIONS)
     sizes = ModelSizes(d=16, num_heads=2, encoder_layers=1, decoder_layers=2, conditions=conditions)
@@ -165,6 +168,31 @@ def test_known_pixels_come_back_and_hidden_ones_are_not_read(
     assert torch.equal(made[~shown], inputs["given"][~shown])
     scribbled = torch.where(shown, noise(*shape, seed=5), inputs["given"])
     assert torch.equal(made, nuwa.generate(name, **inputs | {"given": scribbled}, route=route))
+
+
+def test_hidden_pixels_are_not_read_by_a_tokenizer_that_looks_around() -> None:
+    """Tokens next to the hole are made from pixels inside it too, which are grey then."""
+    system = make(encoder_kernel=3)
+    scribbled = torch.where(MASK, noise(2, 3, SIDE, SIDE, seed=5), PICTURES)
+    for route in ("masked-condition", "zero-shot"):
+        assert torch.equal(system.i2i(PICTURES, MASK, route=route), system.i2i(scribbled, MASK, route=route))
+
+
+def test_without_words_zero_shot_reads_the_empty_text_and_other_routes_the_constant_word(nuwa: Nuwa) -> None:
+    """A model of pictures from captions has learnt the one from captions that were dropped, and never saw the other."""
+    for route, text in (("zero-shot", nuwa.text.null(2)), ("masked-condition", nuwa.text.encode([NO_WORDS] * 2))):
+        request = Request.of("i2i", nuwa.limits, given=PICTURES, mask=MASK, route=route)
+        assert request.visible is not None
+        assert request.known is not None
+        tokens, known = nuwa.tokenizer.encode(request.visible), request.known
+        with torch.no_grad():
+            partial = None if route == "zero-shot" else (tokens, known)
+            conditions = nuwa.model.conditions(text.ids, text.valid, partial=partial)
+        expected = decode(
+            nuwa.model.decoder, conditions, Sampling(), range(2),
+            grid=request.grid, given=tokens.flatten(1), known=known.flatten(1),
+        )  # fmt: skip
+        assert torch.equal(nuwa._draw(request, Sampling(), range(2)).flatten(1), expected)
 
 
 @pytest.mark.parametrize("frames", range(1, T))

@@ -112,7 +112,8 @@ class TransformerStage:
         for optimizer in self.optimizers.values():
             set_lr(optimizer, settings.lr * warmup_cosine(index, settings.steps))
             optimizer.step()
-        return {"loss": loss.detach(), "gradient_norm": norm.detach()}
+        scalars = {"loss": loss.detach(), "gradient_norm": norm.detach()}
+        return scalars if len(self.mixture.shares) == 1 else scalars | {f"loss_{turn.task.name}": loss.detach()}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -18,14 +18,14 @@ from nuwa.sampling.decode import _Branch
 from .conftest import MIXTURES, SPECS, Sampler, SamplerMaker
 
 LARGEST = Grid(3, 3, 4)
-GRIDS = [Grid(1, 3, 4), Grid(2, 3, 4), Grid(3, 2, 3), Grid(1, 1, 1)]
+GRIDS = [Grid(1, 3, 4), Grid(3, 2, 3)]
 ONE_SAMPLER = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 BOTH: list[Pattern] = [Nearby3D(), Full(), (Block3D(block=(2, 2, 3)), Nearby3D(extent=(1, 3, 3))), axial_in_turn()]
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
 @pytest.mark.parametrize("stem", STEMS)
-@pytest.mark.parametrize("spec", [*SPECS, *MIXTURES], ids=str)
+@pytest.mark.parametrize("spec", [*SPECS, MIXTURES[1]], ids=str)
 def test_diagonals_are_one_by_one_on_a_smaller_grid(
     make_sampler: SamplerMaker, spec: Pattern, stem: str, grid: Grid
 ) -> None:

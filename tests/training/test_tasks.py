@@ -56,6 +56,13 @@ def test_validation_tells_the_tasks_apart(stage: TransformerStage) -> None:
     assert len(set(found.values())) == len(found)
 
 
+def test_a_step_says_whose_loss_it_is(stage: TransformerStage) -> None:
+    scalars = tasks_stage().step(3)
+    name = stage.mixture[3].task.name
+    assert scalars.keys() == {"loss", "gradient_norm", f"loss_{name}"}
+    assert transformer_stage().step(3).keys() == {"loss", "gradient_norm"}
+
+
 def test_one_task_has_one_loss() -> None:
     assert transformer_stage().validate().keys() == {"val_loss", "val_loss_without_caption"}
 
