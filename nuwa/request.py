@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 
 import torch
@@ -65,39 +65,22 @@ class Request:
         task = TASKS[name]
         _check_kinds(task, captions, sketches, given, mask)
         chosen = _route(task, limits, route)
+        single = _is_single(task, captions, sketches, given)
         words = [captions] if isinstance(captions, str) else None if captions is None else list(captions)
-        dims = 4 if task.target == "clip" else 3  # of one sample's pixels
-        parts = {
-            "captions": None if captions is None else isinstance(captions, str),
-            "sketches": None if sketches is None else sketches.ndim == dims - 1,
-            "given": None if given is None else given.ndim == dims,
-        }
-        single = all(part for part in parts.values() if part is not None)
         maps = None if sketches is None else _maps(task, sketches, limits)
-        pixels = hidden = None
-        if given is not None:
-            pixels = _pixels(task, given, limits)
-            hidden = _after(pixels, limits) if mask is None else _mask(task, mask, pixels, single)
-            if mask is None:
-                pixels = F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, limits.grid.t - pixels.shape[1]))
-        counts = {
-            what: len(each)
-            for what, each in {"captions": words, "sketches": maps, "given": pixels}.items()
-            if each is not None
-        }
-        if len(set(counts.values())) > 1 or not all(counts.values()):
+        pixels, hidden = (None, None) if given is None else _given(task, given, mask, limits, single)
+        b = _count(task, {"captions": words, "sketches": maps, "given": pixels})
+        frames = {each.shape[1] for each in (maps, pixels) if each is not None}
+        if len(frames) > 1:
             raise ValueError(
-                f"{name}: expected as many of each and at least one, got "
-                + " and ".join(f"{count} {what}" for what, count in counts.items())
+                f"{name}: expected as many sketches as frames, got {' and '.join(map(str, sorted(frames)))}"
             )
-        frames = {each.shape[1] for each in (maps, pixels) if each is not None} or {
-            of_target(limits.grid, task.target).t
-        }
+        t = frames.pop() if frames else of_target(limits.grid, task.target).t
         return cls(
             task=task,
             route=chosen,
-            grid=Grid(frames.pop(), limits.grid.h, limits.grid.w),
-            b=next(iter(counts.values())),
+            grid=Grid(t, limits.grid.h, limits.grid.w),
+            b=b,
             single=single,
             captions=words,
             maps=maps,
@@ -163,6 +146,25 @@ def _route(task: Task, limits: Limits, route: str | None) -> Route:
     return both[0]
 
 
+def _is_single(task: Task, captions: str | Sequence[str] | None, sketches: Tensor | None, given: Tensor | None) -> bool:
+    """Whether every input is that of one sample, without a batch axis."""
+    dims = 4 if task.target == "clip" else 3  # of one sample's pixels
+    return (
+        (captions is None or isinstance(captions, str))
+        and (sketches is None or sketches.ndim == dims - 1)
+        and (given is None or given.ndim == dims)
+    )
+
+
+def _count(task: Task, inputs: Mapping[str, Sized | None]) -> int:
+    """The number of samples, on which all inputs agree."""
+    counts = {what: len(each) for what, each in inputs.items() if each is not None}
+    if len(set(counts.values())) > 1 or not all(counts.values()):
+        listed = " and ".join(f"{count} {what}" for what, count in counts.items())
+        raise ValueError(f"{task.name}: expected as many of each and at least one, got {listed}")
+    return next(iter(counts.values()))
+
+
 def _maps(task: Task, sketches: Tensor, limits: Limits) -> Tensor:
     per_sample = 3 if task.target == "clip" else 2
     maps = sketches if sketches.ndim > per_sample else sketches[None]
@@ -206,11 +208,15 @@ def _check_frames(task: Task, frames: int, limits: Limits, which: str) -> None:
         )
 
 
-def _after(pixels: Tensor, limits: Limits) -> Tensor:
-    """The frames that follow those that are given."""
+def _given(task: Task, given: Tensor, mask: Tensor | None, limits: Limits, single: bool) -> tuple[Tensor, Tensor]:
+    """Pixels (b, t, 3, H, W) on the whole target, and where they are hidden (b, t, H, W)."""
+    pixels = _pixels(task, given, limits)
+    if mask is not None:
+        return pixels, _mask(task, mask, pixels, single)
     b, frames, _, *sides = pixels.shape
     later = torch.arange(limits.grid.t, device=pixels.device) >= frames
-    return later[None, :, None, None].expand(b, -1, *sides)
+    hidden = later[None, :, None, None].expand(b, -1, *sides)
+    return F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, limits.grid.t - frames)), hidden
 
 
 def _mask(task: Task, mask: Tensor, pixels: Tensor, single: bool) -> Tensor:

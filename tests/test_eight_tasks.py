@@ -19,7 +19,7 @@ from nuwa.model.nuwa import NuwaModel
 from nuwa.request import Request
 from nuwa.sampling import decode
 from nuwa.system import MODEL_FILE, SKETCH_FILE, TOKENIZER_FILE, untrained
-from nuwa.tasks import TASKS
+from nuwa.tasks import TASKS, Task
 from nuwa.tokenizers.text import NO_WORDS, TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
@@ -250,6 +250,20 @@ def test_words_beside_a_sketch(nuwa: Nuwa, name: str) -> None:
 def test_guidance_is_no_matter_where_nothing_is_asked_for(nuwa: Nuwa, name: str) -> None:
     made = [nuwa.generate(name, **INPUTS[name], sampling=Sampling(guidance=scale)) for scale in (1.0, 4.0)]
     assert torch.equal(*made)
+
+
+def test_a_ninth_task_is_one_description(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prediction along a sketch: nothing else is written for it to be asked for."""
+    ninth = Task(
+        name="sv2v", title="", target="clip", text="optional", sketch=True, given="first frames", scores=("FVD",)
+    )
+    monkeypatch.setitem(TASKS._parts, ninth.name, ninth)
+    system = make(tasks=("sv2v",))
+    made = system.generate("sv2v", sketches=CLIP_MAPS, given=CLIPS[:, :1])
+    assert torch.equal(made[:, :1], CLIPS[:, :1])
+    assert not torch.equal(made, system.generate("sv2v", sketches=CLIP_MAPS.flip(-1), given=CLIPS[:, :1]))
+    with pytest.raises(ValueError, match="sv2v: expected as many sketches as frames, got 2 and 3"):
+        system.generate("sv2v", sketches=CLIP_MAPS[:, :2], given=CLIPS[:, :1])
 
 
 def test_fewer_frames_than_the_grid_has(nuwa: Nuwa) -> None:
