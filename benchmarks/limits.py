@@ -9,7 +9,7 @@ from benchmarks.problems import Heads
 from nuwa.attention import Problem, cost
 
 CPU_FLOPS = 1e11
-"""Operations a second of fused dense attention on two cores, forward, rounded down; plain products take three times as long."""
+"""Operations a second of fused dense attention on two cores, forward, rounded down; plain products take ten times as long."""
 
 BACKWARD = 5.0
 """Time of a forward and backward pass over that of a forward pass, for dense attention on a CPU."""
@@ -28,7 +28,7 @@ def why_not_here(backend: str, problem: Problem, heads: Heads, patience_s: float
     if (reason := too_much_memory(needed)) is not None:
         return reason
     flops = 4 * pairs * heads.batch * heads.num_heads * heads.head_width / (1 if masked else 2)
-    slower = (BACKWARD if problem.grad else 1.0) * (3.0 if backend == "dense" else 1.0)
+    slower = (BACKWARD if problem.grad else 1.0) * (10.0 if backend == "dense" else 1.0)
     return too_long(flops / CPU_FLOPS * slower, patience_s)
 
 

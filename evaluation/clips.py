@@ -42,9 +42,10 @@ def check_frames(frames: int, protocol: ClipProtocol) -> None:
             f"{frames}; sample longer clips or take a network that pools fewer frames"
         )
     if protocol.frames is not None and frames != protocol.frames:
+        way = f"cut them with clips[:, :{protocol.frames}]" if frames > protocol.frames else "sample longer ones"
         raise ValueError(
-            f"{protocol.id}: expected clips of {protocol.frames} frames, got {frames}; cut clips with clips[:, "
-            f":{protocol.frames}], or take protocol.of_frames({frames}), whose id says so"
+            f"{protocol.id}: expected clips of {protocol.frames} frames, got {frames}; {way}, or take "
+            f"protocol.of_frames({frames}), whose id says so"
         )
 
 

@@ -83,6 +83,7 @@ def peers_table(record: SpeedRecord) -> Table | None:
         for row in record.rows
         if row.group == "attention" and row.grid == PAPER_CLIP
     }
+    ran = {key[:2] for key, row in rows.items() if row.times is not None}
     theirs = [key[:2] for key, row in rows.items() if row.peer and row.times is not None]
     rivals = list(dict.fromkeys([DENSE, *theirs]))
     if not any((*DENSE, direction) in rows for direction in DIRECTIONS):
@@ -93,9 +94,9 @@ def peers_table(record: SpeedRecord) -> Table | None:
         columns += [_column(f"times as fast as {_short(rival)}", better=True) for rival in rivals]
         columns.append(_column("peak memory", "size of Q"))
     groups = []
-    for name in dict.fromkeys(key[0] for key in rows):
+    for name in dict.fromkeys(key[0] for key in rows if key[:2] in ran):
         lines = []
-        for backend in dict.fromkeys(key[1] for key in rows if key[0] == name):
+        for backend in dict.fromkeys(key[1] for key in rows if key[0] == name and key[:2] in ran):
             cells: list[Cell | None] = []
             for direction in DIRECTIONS:
                 row = rows.get((name, backend, direction))
@@ -309,11 +310,12 @@ def _reasons(rows: Sequence[Measurement]) -> list[tuple[str, str]]:
             if row.not_run == reason:
                 places.setdefault(row.label, {})[grid_text(row.grid)] = None
         by_place: dict[tuple[str, ...], list[str]] = {}
-        for label, grids in places.items():
-            by_place.setdefault(tuple(grids), []).append(label)
-        what = "; ".join(
-            " and ".join(labels) + ("" if grids == everywhere else f" on {', '.join(grids)}")
-            for grids, labels in by_place.items()
-        )
-        notes.append(("", f"Not run: {what}: {reason}."))
+        for label, found in places.items():
+            by_place.setdefault(tuple(found), []).append(label)
+        what: list[str] = []
+        for grids, labels in by_place.items():
+            there = {row.label for row in rows if grid_text(row.grid) in grids}
+            who = "everything" if set(labels) == there and len(there) > 1 else ", ".join(labels)
+            what.append(who if grids == everywhere else f"{who} on {', '.join(grids)}")
+        notes.append(("", f"Not run: {'; '.join(what)}: {reason}."))
     return notes

@@ -136,5 +136,14 @@ def _draw_decoding(axes: Axes, theme: Theme, values: Sequence[tuple[str, str, fl
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(unit)
-    for x, text, colour in ((0.0, "diagonal", theme.series[0]), (0.22, "one by one", theme.muted)):
-        axes.annotate(f"● {text}", (x, 1.0), xycoords="axes fraction", color=colour, fontsize=8, va="top")
+    for shift, text, colour in ((0, "diagonal", theme.series[0]), (62, "one by one", theme.muted)):
+        axes.annotate(
+            f"● {text}",
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(shift, 0),
+            textcoords="offset points",
+            color=colour,
+            fontsize=8,
+            va="top",
+        )

@@ -54,7 +54,7 @@ class InceptionJudge(nn.Module):
         super().__init__()
         if protocol.network not in _LAYERS:
             raise ValueError(f"{protocol.id}: expected a network of {', '.join(_LAYERS)}, got {protocol.network!r}")
-        self.network = network.requires_grad_(False)
+        self.network = fold(network).requires_grad_(False)
         self.protocol = protocol
         self.sha256 = digest
         self.train(False)
@@ -72,8 +72,6 @@ class InceptionJudge(nn.Module):
                 f"{self.protocol.id}: expected pictures of at least {SMALLEST_PX} px, got {got}; resize them"
             )
         with exact(x.device):
-            if x.device.type == "cpu":  # cuDNN prefers float32 channels first
-                x = x.contiguous(memory_format=torch.channels_last)
             for name in _LAYERS[self.protocol.network].split():
                 x = self.network.get_submodule(name)(x)
             features = x.flatten(1)
@@ -99,11 +97,9 @@ def build(network: str, path: str | Path) -> nn.Module:
     if network == IMAGENET_INCEPTION:
         module = inception_v3(weights=None, aux_logits=True, init_weights=False, transform_input=False)
         module.load_state_dict(state)
-        return fold(module)
+        return module
     # torch-fidelity loads a path as a full pickle; what it gets here are the tensors read above
     stream = io.BytesIO()
     torch.save(state, stream)
     stream.seek(0)
-    return fold(
-        FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)
-    )
+    return FeatureExtractorInceptionV3(network, ["2048", "logits_unbiased"], feature_extractor_weights_path=stream)

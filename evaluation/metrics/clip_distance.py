@@ -31,6 +31,10 @@ def clip_distance(generated: Tensor, real: Tensor, protocol: ClipDistanceProtoco
         check_set(len(side), what)
         check_rows(side, protocol.width, "features")
     value = float(_distance(Moments.of(generated), Moments.of(real), protocol))
+    return _estimate(value, generated, real, protocol)
+
+
+def _estimate(value: float, generated: Tensor, real: Tensor, protocol: ClipDistanceProtocol) -> Estimate:
     replicates = bootstrap_frechet(
         generated,
         real,
@@ -85,12 +89,16 @@ class ClipDistance(ClipMetric[ClipDistanceProtocol]):
 
     def compute(self) -> Tensor:
         """The distance, () float64."""
-        return _distance(Moments.unpack(self.generated_moments), Moments.unpack(self.real_moments), self.protocol)
+        return self._of_moments()
 
     def _estimates(self) -> list[Estimate]:
         if not self.keep_features:
             raise ValueError(f"{self.protocol.id}: the interval needs the features; use keep_features=True")
-        return [clip_distance(gather(self.generated_features), gather(self.real_features), self.protocol)]
+        value = float(self._of_moments())
+        return [_estimate(value, gather(self.generated_features), gather(self.real_features), self.protocol)]
+
+    def _of_moments(self) -> Tensor:
+        return _distance(Moments.unpack(self.generated_moments), Moments.unpack(self.real_moments), self.protocol)
 
 
 @METRICS.register("fvd")
@@ -144,7 +152,7 @@ def _warn_if_small(number: int, protocol: ClipDistanceProtocol, what: str) -> No
     short = []
     if protocol.clips is not None and number < protocol.clips:
         short.append(f"it is published with {protocol.clips:,}")
-    if number < FEWEST_PUBLISHED:
+    if protocol.metric == "fvd" and number < FEWEST_PUBLISHED:
         short.append(f"no FVD is published with fewer than {FEWEST_PUBLISHED}")
     if number < protocol.width:
         short.append(f"the covariance of {protocol.width} features has no full rank")

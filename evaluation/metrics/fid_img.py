@@ -18,7 +18,7 @@ from evaluation.metrics.base import METRICS, Estimate, check_rows, gather
 from evaluation.metrics.frechet import distance_of_features
 from evaluation.metrics.frechet_bootstrap import bootstrap_frechet
 from evaluation.metrics.judged import ImageJudge
-from evaluation.metrics.network import Network, OneLength
+from evaluation.metrics.network import Network, OneLength, in_parts
 from evaluation.metrics.uncertainty import SmallSampleWarning, centred_interval
 from evaluation.protocols import FrameFIDProtocol, find_protocol, frames
 
@@ -105,7 +105,7 @@ class FIDImg(OneLength[FrameFIDProtocol]):
         clips = as_clip_bytes(samples, self.protocol.quantise).to(self.device)
         judge: ImageJudge = self._network.on(self.device)
         with torch.no_grad():
-            features: Tensor = judge(clips.flatten(0, 1)).features
+            features = in_parts(lambda part: judge(part).features, clips.flatten(0, 1), at_once=64)
         return features.unflatten(0, clips.shape[:2])
 
 

@@ -56,6 +56,12 @@ class Network(Generic[P]):
         return {**self.__dict__, "_loaded": None}
 
 
+def in_parts(ask: Callable[..., Tensor], *frames: Tensor, at_once: int) -> Tensor:
+    """What ``ask`` says of frames (b, 3, h, w), asked about a few at a time: a batch of clips holds a thousand."""
+    parts = zip(*(side.split(at_once) for side in frames), strict=True)
+    return torch.cat([ask(*part) for part in parts])
+
+
 class OneLength(ProtocolMetric[F]):
     """A metric all of whose clips have one number of frames, which processes agree on."""
 

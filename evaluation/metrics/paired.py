@@ -13,12 +13,13 @@ from torch import Tensor
 from evaluation.clips import as_frames
 from evaluation.images import check_set
 from evaluation.metrics.base import Estimate, gather
-from evaluation.metrics.network import OneLength
+from evaluation.metrics.network import OneLength, in_parts
 from evaluation.metrics.uncertainty import bootstrap_means, centred_interval
 from evaluation.protocols import PairProtocol
 
 F = TypeVar("F", bound=PairProtocol)
 Floats = NDArray[np.float64]
+PIXELS = 1 << 20  # at once: SSIM takes half a kilobyte for each
 
 
 class PairedMetric(OneLength[F]):
@@ -47,7 +48,8 @@ class PairedMetric(OneLength[F]):
                 f"{self.protocol.id}: expected each sample beside its real one, got {tuple(generated.shape)} and "
                 f"{tuple(real.shape)}; resize or cut one side first, and say so"
             )
-        found = self._of_frames(ours.flatten(0, 1), theirs.flatten(0, 1))
+        h, w = ours.shape[-2:]
+        found = in_parts(self._of_frames, ours.flatten(0, 1), theirs.flatten(0, 1), at_once=max(1, PIXELS // (h * w)))
         self._keep(found.unflatten(0, ours.shape[:2]))
 
     def _keep(self, values: Tensor) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from evaluation.clips import as_frames
 from evaluation.images import check_set
 from evaluation.metrics.base import METRICS, Estimate, ProtocolMetric, gather
-from evaluation.metrics.network import Network
+from evaluation.metrics.network import Network, in_parts
 from evaluation.metrics.uncertainty import centred_interval, resampling_counts
 from evaluation.protocols import SegmentationProtocol, find_protocol, segments
 
@@ -190,7 +190,7 @@ class DetectedPixelAccuracy(SegmentationMetric):
         frames = as_frames(generated).to(self.device)
         judge: Segmenter = self._network.on(self.device)
         with torch.no_grad():
-            maps = judge(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+            maps = in_parts(judge, frames.flatten(0, 1), at_once=16).unflatten(0, frames.shape[:2])
         return maps if generated.dim() == 5 else maps[:, 0]
 
 

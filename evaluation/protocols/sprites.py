@@ -24,8 +24,8 @@ from evaluation.protocols.set_kinds import FDInfinityProtocol, KIDProtocol, PRDC
 _FAMILY = "sprites-1"
 _IMAGE_JUDGE = "43f0eb8e8382043dd3052b431ce4db59a406434aac0005df91f3b146fdca1e92"
 _CLIP_JUDGE = "53626b522e842491f5a483fee46a59174cee124e7cfc85f93b88306f4f340e72"
-_VIDEO_JUDGE = "VIDEO_SHA"
-_SEGMENTER = "SEGMENTER_SHA"
+_VIDEO_JUDGE = "a70f5b66fa97ae8eeb96614d0a1c61235302e974f193d469fb1e9bbf9086b255"
+_SEGMENTER = "8920c5ef30b8b9dc50692770448cb152bdbe37c985d252a20b0c002273820ee7"
 _SOURCE = "this project; pictures of the sprites world, judged by networks trained on it"
 
 FID = register(

@@ -6,7 +6,6 @@ with what networks said, shard by shard, so its state is all that is held, howev
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,28 +13,42 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from evaluation.features import NETWORKS
 from evaluation.inputs import Statistics
 from evaluation.inputs.source import Kind
 from evaluation.metrics import METRICS, Estimate
 from evaluation.metrics.fid_statistics import fid_to_statistics
-from evaluation.protocols import PROTOCOLS, CLIPSIMProtocol, FIDProtocol, Protocol
+from evaluation.protocols import FIDProtocol, Protocol, find_protocol
+from evaluation.scoring.captions import by_sample
 from evaluation.scoring.reading import Readings
 from evaluation.scoring.views import Answer, Judges, Loader, View
+from evaluation.weights import WEIGHTS
 from nuwa.data.captioned import some
-from nuwa.registry import Registry, suggest
+from nuwa.registry import Registry
 
 Side = Literal["generated", "real"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What was seen of both sides, and the captions of the generated ones by their ids."""
+    """What was seen of both sides, and captions by the ids of samples."""
 
     generated: Readings
     real: Readings | Statistics | None
     judges: Judges
     captions: Mapping[str, str]
     device: torch.device
+
+    def texts(self, side: Side) -> list[str]:
+        """The captions of a side in the order of its samples. ValueError where some have none."""
+        readings = self.generated if side == "generated" else self.real
+        assert isinstance(readings, Readings)  # statistics have no captions, and nobody asks for them
+        found = by_sample(self.captions, readings.ids)
+        if missing := [name for name in readings.ids if name not in found]:
+            raise ValueError(
+                f"captions: {len(missing)} of {len(readings.ids)} pictures have none: {some(missing, 3)}; add them"
+            )
+        return [found[name] for name in readings.ids]
 
     def parts(self, side: Side, view: View) -> Iterator[Tensor]:
         """What a view sees of a side, shard by shard."""
@@ -82,9 +95,14 @@ class Asked:
 
 ASKS: Registry[Ask] = Registry("metric")
 
+_LABELS = "it needs the action that each caption names, which files do not hold; feed evaluation.metrics.ActionAccuracy"
+_MAPS = "it needs maps of classes, and files of pictures are none; feed its class in evaluation.metrics"
+
 ELSEWHERE = {
     "caption-accuracy": "it needs the scenes that captions name, which files do not hold; nox -s eval-t2i gives it",
     "edit-accuracy": "it needs what edits ask for, which files do not hold",
+    "acc": _LABELS,
+    **dict.fromkeys(("pa", "fwiou", "miou", "detected-pa"), _MAPS),
 }
 """Registered metrics that cannot be made from files, and where they are made."""
 
@@ -100,26 +118,13 @@ def parse(metrics: str, family: str | None = None) -> list[Asked]:
         if name in ELSEWHERE:
             raise ValueError(f"metric {name!r}: {ELSEWHERE[name]}")
         ask = ASKS[name]
-        found = Asked(name=name, ask=ask, protocol=protocol_of(ask.metric, wanted or family or ask.default))
+        found = Asked(name=name, ask=ask, protocol=find_protocol(ask.metric, wanted or family or ask.default, Protocol))
         if found in asked:
             raise ValueError(f"metrics: expected each once, got {word!r} twice")
         asked.append(found)
     if not asked:
         raise ValueError(f"metrics: expected some of {', '.join(ASKS)}, got none")
     return asked
-
-
-def protocol_of(metric: str, family: str) -> Protocol:
-    """The protocol of ``metric`` in ``family``, the newest version where none is named. ValueError where there is none."""
-    families = [name.partition("@")[2] for name in PROTOCOLS if name.partition("@")[0] == metric]
-    versions = [each for each in families if re.sub(r"-\d+$", "", each) == family]
-    if not versions and family not in families:
-        known = [re.sub(r"-\d+$", "", each) for each in families]
-        raise ValueError(
-            f"{metric}: no protocol {family!r}{suggest(family, known)} (known: {', '.join(known)}); write {metric}@{known[0]}"
-        )
-    newest = max(versions, key=lambda each: int(each.rpartition("-")[2])) if versions else family
-    return PROTOCOLS[f"{metric}@{newest}"]
 
 
 def of_features(
@@ -157,8 +162,9 @@ def of_features(
 def of_pairs(metric: str, *, default: str) -> Ask:
     """A metric that holds each picture beside its real one: a class with ``update(generated, real)`` and ``values``."""
 
-    def load(protocol: Protocol, folder: object, device: torch.device) -> _Beside:  # noqa: ARG001
-        return _Beside(METRICS[metric], protocol, device)
+    def load(protocol: Protocol, folder: Any, device: torch.device) -> _Beside:
+        network = {"weights": folder} if protocol.network in WEIGHTS else {}
+        return _Beside(METRICS[metric], protocol, device, network)
 
     def views(protocol: Protocol, side: Side) -> tuple[View, ...]:  # noqa: ARG001
         return (View(protocol=protocol, kind="pairs", load=load),)
@@ -178,9 +184,10 @@ class _Beside:
     metric: Any
     protocol: Protocol
     device: torch.device
+    network: Mapping[str, Any]
 
     def __call__(self, pairs: torch.Tensor) -> _Values:
-        found = self.metric(self.protocol).to(self.device)
+        found = self.metric(self.protocol, **self.network).to(self.device)
         found.update(pairs[:, 0], pairs[:, 1])
         return _Values(torch.cat(list(found.values)))
 
@@ -214,31 +221,62 @@ def _fid(radii: Callable[[FIDProtocol], Sequence[int]]) -> Ask:
     return Ask(metric="fid", default="ttur", views=views, estimates=estimates)
 
 
-def _clipsim_views(protocol: CLIPSIMProtocol, side: Side) -> tuple[View, ...]:  # noqa: ARG001
-    return (View(protocol=protocol, answer="embeddings"),)
+def of_captions(metric: str, *, default: str, real: bool = False) -> Ask:
+    """A metric fed with embeddings and captions, ``update(embeddings, captions)``, of the real side too where ``real``."""
+
+    def view(protocol: Protocol) -> View:
+        return View(protocol=protocol, answer="embeddings")
+
+    def estimates(protocol: Protocol, evidence: Evidence) -> list[Estimate]:
+        judge = evidence.judges.judge(view(protocol))
+        found: Any = METRICS[metric](protocol, judge=judge).to(evidence.device)
+        sides: tuple[Side, ...] = ("generated", "real") if real else ("generated",)
+        for side in sides:
+            texts, done = evidence.texts(side), 0
+            for part in evidence.parts(side, view(protocol)):
+                which = {"real": side == "real"} if real else {}
+                found.update(part, texts[done : done + len(part)], **which)
+                done += len(part)
+        return list(found.estimates())
+
+    return Ask(
+        metric=metric,
+        default=default,
+        views=lambda protocol, side: (view(protocol),),  # noqa: ARG005
+        estimates=estimates,
+        needs=("real", "captions") if real else ("captions",),
+    )
 
 
-def _clipsim(protocol: CLIPSIMProtocol, evidence: Evidence) -> list[Estimate]:
-    (view,) = _clipsim_views(protocol, "generated")
-    ids = evidence.generated.ids
-    if missing := [name for name in ids if name not in evidence.captions]:
-        raise ValueError(f"captions: {len(missing)} of {len(ids)} pictures have none: {some(missing, 3)}; add them")
-    texts = [protocol.prefix + evidence.captions[name] for name in ids]
-    each = sorted(set(texts))  # captions repeat
-    row = {text: index for index, text in enumerate(each)}
-    embedded = evidence.judges.texts(view, each).to(evidence.device)
-    found: Any = METRICS["clipsim"](protocol).to(evidence.device)
-    done = 0
-    for part in evidence.parts("generated", view):
-        found.update(part, embedded[[row[text] for text in texts[done : done + len(part)]]])
-        done += len(part)
-    return list(found.estimates())
+def _load_frames(protocol: Protocol, folder: Any, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The picture network of a protocol, asked about every frame of clips: (b, t, 3, h, w) to features (b, t, d)."""
+    judge: Any = NETWORKS[protocol.network](protocol, folder, device)
+
+    def look(clips: Tensor) -> Tensor:
+        features: Tensor = judge(clips.flatten(0, 1)).features
+        return features.unflatten(0, clips.shape[:2])
+
+    look.sha256 = getattr(judge, "sha256", None)  # type: ignore[attr-defined]
+    return look
 
 
 ASKS.add("fid", replace(_fid(lambda protocol: (0,)), takes_statistics=True))  # noqa: ARG005
 ASKS.add("fid-k", _fid(lambda protocol: protocol.radii))
 ASKS.add("is", of_features("is", default="ttur", answer="class_logits", alone=True))
-ASKS.add(
-    "clipsim",
-    Ask(metric="clipsim", default="sprites", views=_clipsim_views, estimates=_clipsim, needs=("captions",)),
-)
+for _name, _family in {
+    "kid": "ttur",
+    "prdc": "ttur",
+    "fd-infinity": "ttur",
+    "clip-fid": "clean",
+    "cmmd": "google-research",
+    "fd-dinov2": "dgm",
+}.items():
+    ASKS.add(_name, of_features(_name, default=_family))
+ASKS.add("clipsim", of_captions("clipsim", default="sprites"))
+ASKS.add("clipscore", of_captions("clipscore", default="hessel"))
+ASKS.add("rm", of_captions("rm", default="sprites", real=True))
+ASKS.add("fvd", of_features("fvd", default="stylegan-v", kind="clips"))
+ASKS.add("fid-vid", of_features("fid-vid", default="r3d-18", kind="clips"))
+ASKS.add("fid-img", of_features("fid-img", default="inception-positions", kind="clips", load=_load_frames))
+for _name, _family in {"ssim": "torchmetrics", "psnr": "frames", "lpips": "vgg"}.items():
+    ASKS.add(_name, of_pairs(_name, default=_family))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 
@@ -32,7 +32,7 @@ def read_captions(path: str | Path) -> dict[str, str]:
     return found
 
 
-def by_sample(captions: dict[str, str], ids: Sequence[str]) -> dict[str, str]:
+def by_sample(captions: Mapping[str, str], ids: Sequence[str]) -> dict[str, str]:
     """The captions of samples: those of their id, of their id without ending, or of the name of their file alone."""
     found = {}
     for name in ids:

@@ -18,7 +18,7 @@ from evaluation.provenance import Provenance, peak_memory
 from evaluation.records import DatasetInfo, MetricValue, ModelInfo, Record, Row, Skipped, write_record
 from evaluation.scoring.asks import Asked, Evidence
 from evaluation.scoring.cache import Cache
-from evaluation.scoring.captions import by_sample, read_captions
+from evaluation.scoring.captions import read_captions
 from evaluation.scoring.reading import SHARD, Pace, Readings, read
 from evaluation.scoring.views import Judges
 from nuwa.progress import progress
@@ -125,7 +125,7 @@ def _measure(found: Findings, request: Request, texts: dict[str, str], cache: Ca
         generated=found.generated,
         real=found.real,
         judges=judges,
-        captions=by_sample(texts, found.generated.ids),
+        captions=texts,
         device=request.device,
     )
     with found.timed("score"):

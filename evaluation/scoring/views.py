@@ -15,30 +15,18 @@ import PIL
 import torch
 from torch import Tensor
 
-from evaluation import judges
-from evaluation.features import load_inception_judge
-from evaluation.features.inception import FID_INCEPTION, IMAGENET_INCEPTION
+from evaluation.features import NETWORKS
 from evaluation.inputs.source import Kind
-from evaluation.judges import clip as sprites_clip
-from evaluation.judges import image as sprites_image
 from evaluation.metrics.blur import blur
-from evaluation.protocols import PROTOCOLS, Protocol
+from evaluation.metrics.judged import check_weights
+from evaluation.protocols import Protocol
 from evaluation.scoring.cache import key_of
 from evaluation.weights import WEIGHTS, MissingWeightsError, find
-from nuwa.registry import Registry
 
 _FORMAT = 1  # of what is computed here; with another number nothing in a cache is found any more
 
 Answer = Literal["features", "class_logits", "embeddings"]
 Loader = Callable[..., Any]
-
-NETWORKS: Registry[Loader] = Registry("network")
-"""Loaders of judges by the name of the network; each takes a protocol, the user's folder of weight files, a device."""
-
-NETWORKS.add(sprites_image.NAME, lambda protocol, folder, device: judges.load_image_judge(device))  # noqa: ARG005
-NETWORKS.add(sprites_clip.NAME, lambda protocol, folder, device: judges.load_clip_judge(device))  # noqa: ARG005
-for _name in (FID_INCEPTION, IMAGENET_INCEPTION):
-    NETWORKS.add(_name, load_inception_judge)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,30 +42,22 @@ class View:
     """What makes the judge, where it is not the network's entry in ``NETWORKS``."""
 
     @property
-    def rules(self) -> Any:
-        """The protocol that says how samples are prepared: its own, or its family's FID where its kind does not say."""
-        family = f"fid@{self.protocol.family}"
-        own = self.kind != "pictures" or hasattr(self.protocol, "resize") or family not in PROTOCOLS
-        return self.protocol if own else PROTOCOLS[family]
-
-    @property
     def preparation(self) -> Mapping[str, object]:
         """How samples come before which network: for pictures, the protocol's constants less those of the metric."""
         if self.kind != "pictures":
             return self.protocol.constants
-        rules = {name: getattr(self.rules, name, None) for name in ("size_px", "resize", "normalise")}
-        return {"network": self.protocol.network, **rules}
+        return {name: getattr(self.protocol, name) for name in ("network", "size_px", "resize", "normalise")}
 
     @property
     def blurring(self) -> Mapping[str, object]:
         """The blur before it."""
         names = ("blur_kernel", "blur_picture_px", "blur_before_resize") if self.radius else ()
-        return {"radius": self.radius, **{name: getattr(self.rules, name) for name in names}}
+        return {"radius": self.radius, **{name: getattr(self.protocol, name) for name in names}}
 
     @property
     def one_size(self) -> bool:
         """Whether all samples must have one size, as the network takes them as they are."""
-        return self.kind == "pictures" and self.preparation["resize"] in (None, "none")
+        return self.kind == "pictures" and self.preparation["resize"] == "none"
 
     def key(self, content: str, weights_sha256: str, device: torch.device) -> str:
         """Key in a cache of what is seen of samples whose digest is ``content``.
@@ -126,24 +106,23 @@ class Judges:
                 if view.protocol.network in WEIGHTS:
                     require(view.protocol.network, folder)
                 load = view.load or NETWORKS[view.protocol.network]
-                loaded[name] = load(view.rules, folder, device)
-            _check_weights(loaded[name], view.protocol)
+                loaded[name] = load(view.protocol, folder, device)
+            check_weights(loaded[name], view.protocol)
             glances.setdefault((name, view.radius, view.answer == "embeddings"), []).append(view)
         self._glances = [_Glance(judge=loaded[name], views=tuple(seen)) for (name, _, _), seen in glances.items()]
 
     def weights(self, view: View) -> str:
         """sha256 of the weights behind a view; of its protocol where it has no network."""
-        digest = getattr(self._judge(view), "sha256", None)
+        digest = getattr(self.judge(view), "sha256", None)
         return view.protocol.hash if digest is None else str(digest)
 
     def key(self, view: View, content: str) -> str:
         """The view's key in a cache."""
         return view.key(content, self.weights(view), self.device)
 
-    def texts(self, view: View, captions: Sequence[str]) -> Tensor:
-        """Embeddings (b, e) of captions by the network of a view."""
-        found: Tensor = self._judge(view).encode_texts(list(captions))
-        return found.cpu()
+    def judge(self, view: View) -> Any:
+        """The network behind a view."""
+        return next(glance.judge for glance in self._glances if view in glance.views)
 
     @torch.inference_mode()
     def look(self, samples: Tensor, wanted: Sequence[View]) -> dict[View, Tensor]:
@@ -156,18 +135,16 @@ class Judges:
             first = views[0]
             seen = samples
             if first.radius:
-                sigma_px = first.rules.sigma_px(first.radius, min(samples.shape[-2:]))
-                seen = blur(samples, sigma_px, first.rules.blur_kernel)
+                rules: Any = first.protocol  # of the kind that blurs
+                seen = blur(samples, rules.sigma_px(first.radius, min(samples.shape[-2:])), rules.blur_kernel)
             if first.answer == "embeddings":
                 answers: dict[Answer, Tensor] = {"embeddings": glance.judge.encode_images(seen)}
             else:
                 answer = glance.judge(seen)
-                answers = {view.answer: getattr(answer, view.answer) for view in views}
+                plain = isinstance(answer, Tensor)  # such a network says one thing
+                answers = {view.answer: answer if plain else getattr(answer, view.answer) for view in views}
             found |= {view: answers[view.answer] for view in views}
         return found
-
-    def _judge(self, view: View) -> Any:
-        return next(glance.judge for glance in self._glances if view in glance.views)
 
 
 def require(network: str, folder: str | Path | None) -> Path:
@@ -178,12 +155,3 @@ def require(network: str, folder: str | Path | None) -> Path:
             f"--weights, and see python -m evaluation weights fetch {network} --folder DIR"
         )
     return find(network, folder)
-
-
-def _check_weights(judge: object, protocol: Protocol) -> None:
-    digest = getattr(judge, "sha256", None)
-    if digest is not None and protocol.weights_sha256 is not None and not digest.startswith(protocol.weights_sha256):
-        raise ValueError(
-            f"{protocol.id}: expected the weights {protocol.weights_sha256}, got {digest}; a number of other weights "
-            "needs a protocol of its own"
-        )

@@ -78,7 +78,7 @@ def imagenet_inception(weights_folder: Path) -> Path:
 
 
 def randomise(network: nn.Module, pictures: Tensor) -> dict[str, Tensor]:
-    """A state dict of random kernels, normalised on ``pictures``, so that features are of order one and all alive."""
+    """A state dict of random kernels, normalised on ``pictures``: all features alive, and no larger than published ones."""
     g = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -90,6 +90,8 @@ def randomise(network: nn.Module, pictures: Tensor) -> dict[str, Tensor]:
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0  # what is seen last is what is kept
     network(pictures)
+    for last in ("1x1", "3x3_2a", "3x3_2b", "3x3dbl_3a", "3x3dbl_3b", "_pool"):  # whose outputs are the features
+        network.get_parameter(f"Mixed_7c.branch{last}.bn.weight").mul_(0.4)
     return network.eval().state_dict()
 
 

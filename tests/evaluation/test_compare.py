@@ -72,7 +72,7 @@ def test_one_size_is_asked_for_where_one_protocol_needs_it(toy, compare):  # noq
         ({}, "inception-fid: expected the folder with its weight file .*name one with --weights"),
         ({"weights": "."}, "expected these files in .*; put them there and run again"),
         ({"protocols": "clean"}, "inception-fid: expected the folder"),
-        ({"protocols": "cleen"}, "no protocol 'cleen'; did you mean 'clean'"),
+        ({"protocols": "cleen"}, "unknown protocol 'cleen'; did you mean 'clean'"),
         ({"protocols": ","}, "fid has no protocol with published weights; name some with --protocols"),
         ({"metric": "fad"}, "unknown metric 'fad'"),
     ],

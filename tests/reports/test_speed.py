@@ -147,6 +147,13 @@ def test_what_was_not_run_is_named_with_its_reason() -> None:
     assert "Not run: NATTEN by na3d on 10×21×21: not installed." in notes
 
 
+def test_a_grid_where_nothing_ran_is_one_note() -> None:
+    absent = [measurement(backend=backend, not_run="too many cells") for backend in ("gather", "sdpa")]
+    table = speed.cost_table(make(*absent, measurement(grid=(1, 21, 21), times=timed(1.0))), "forward")
+    assert table is not None
+    assert table.notes[-1] == ("", "Not run: everything on 10×21×21: too many cells.")
+
+
 @pytest.mark.parametrize(
     ("reason", "word"),
     [("out of memory: about 80 GiB", "OOM"), ("about 99 s a pass, more than 30 s", "too long"), ("no compiler", "–")],
@@ -164,6 +171,8 @@ def test_beside_the_peers() -> None:
     assert found["times as fast as dense SDPA ↑"] == "20.0"
     assert found["times as fast as nuwa-pytorch ↑"] == "140.0"
     assert not any("NATTEN" in column.metric for column in table.columns)  # it did not run
+    assert "NATTEN" not in [group.title for group in table.groups]
+    assert "Not run: NATTEN by na3d: not installed." in [text for _, text in table.notes]
 
 
 def test_steps_and_wall_clock() -> None:

@@ -49,55 +49,61 @@ def draw_clips(split: str, indices: ArrayLike, *, take: int = 0) -> Clips:
     """
     check_split(split)
     index = np.asarray(indices, dtype=np.int64)
-    b, row = len(index), index[:, None]
+    row, slots = index[:, None], np.arange(world.MAX_OBJECTS)
 
-    def stream(name: str) -> int:
-        return noise.key("sprites", world.VERSION, split, f"clip {name}")
+    def uniform(name: str, *counters: ArrayLike, take: int = 0) -> Floats:
+        return noise.uniform(_stream(split, name) + take, *counters)
 
-    num_objects = 1 + np.searchsorted(
-        np.cumsum(world.OBJECT_COUNTS)[:-1], noise.uniform(stream("count"), index), side="right"
+    num_objects = 1 + np.searchsorted(np.cumsum(world.OBJECT_COUNTS)[:-1], uniform("count", index), side="right")
+    there = slots < num_objects[:, None]
+    shift = uniform("shift", row[..., None], slots[:, None], np.arange(2), take=take) * 2 - 1
+    stretch = uniform("stretch", row, slots, take=take) * 2 - 1
+    chosen = _choose(split, index, num_objects)
+    objects = {name: np.where(there, values, -1) for name, values in chosen.items()}
+    action, place, size = objects.pop("action"), chosen["place"], chosen["size"]
+    scenes = Scenes(
+        **objects,
+        num_objects=num_objects,
+        background=noise.integers(_stream(split, "background"), len(world.BACKGROUNDS), index),
+        centre=np.where(there[..., None], world.place_centres()[place] + world.PLACE_JITTER * shift, 0.0),
+        radius=np.where(there, world.RADIUS[size] * (1 + world.RADIUS_JITTER * stretch), 0.0),
+        wording=noise.bits(_stream(split, "wording"), index).view(np.int64),
     )
-    action, size, place, shape, colour = (np.full((b, world.MAX_OBJECTS), -1) for _ in range(5))
+    return keep_inside(in_order(Clips(scenes=scenes, action=action)))
+
+
+def _choose(split: str, index: Ints, num_objects: Ints) -> dict[str, Ints]:
+    """Attributes and actions (b, 3) of three objects, slot by slot; those of slots that stay empty mean nothing."""
+    b, rows, sizes = len(index), np.arange(len(index)), np.arange(len(world.SIZES))
+    chosen = {name: np.zeros((b, world.MAX_OBJECTS), dtype=np.int64) for name in ("action", "size", "place")}
+    pair = np.zeros((b, world.MAX_OBJECTS), dtype=np.int64)
+    action, size, place = chosen.values()
     passed = np.zeros((b, len(world.PLACES)), dtype=bool)
     for slot in range(world.MAX_OBJECTS):
 
         def any_of(allowed: Bools, name: str, slot: int = slot) -> Ints:
             """One of the k columns (b,) that are allowed (b, k), all alike."""
-            chance = noise.uniform(stream(name), row, slot, np.arange(allowed.shape[1]))
+            chance = noise.uniform(_stream(split, name), index[:, None], slot, np.arange(allowed.shape[1]))
             return np.where(allowed, chance, -1.0).argmax(axis=1)
 
-        alone = (num_objects == 1)[:, None]
         free = ~clashes(passed)
-        can = free.sum(axis=2) > 0
-        if slot == 0:
-            action[:, 0] = any_of(can, "action")
+        possible = free.sum(axis=2) > 0
+        if slot == 0:  # the main object: any action, and a size that leaves room for smaller ones
+            action[:, 0] = any_of(possible, "action")
             fits = actions.suits_size()[:, action[:, 0]].T
-            size[:, 0] = any_of(fits & (alone | (np.arange(len(world.SIZES)) > 0)), "size")
+            size[:, 0] = any_of(fits & ((num_objects == 1)[:, None] | (sizes > 0)), "size")
         else:
-            size[:, slot] = any_of(np.arange(len(world.SIZES)) < size[:, :1], "size")  # absent where the main is small
-            action[:, slot] = any_of(can & actions.suits_size()[size[:, slot]], "action")
-        place[:, slot] = any_of(free[np.arange(b), action[:, slot]], "place")
+            size[:, slot] = any_of(sizes < size[:, :1], "size")
+            action[:, slot] = any_of(possible & actions.suits_size()[size[:, slot]], "action")
+        place[:, slot] = any_of(free[rows, action[:, slot]], "place")
         passed |= actions.cells()[action[:, slot], place[:, slot]]
-        shown = combinations(split)[:, :, action[:, slot]]
-        pair = any_of(shown.reshape(-1, b).T, "pair")
-        shape[:, slot], colour[:, slot] = np.divmod(pair, len(world.COLOURS))
+        pair[:, slot] = any_of(combinations(split).reshape(-1, len(actions.ACTIONS))[:, action[:, slot]].T, "pair")
+    shape, colour = np.divmod(pair, len(world.COLOURS))
+    return chosen | {"shape": shape, "colour": colour}
 
-    slots = np.arange(world.MAX_OBJECTS)
-    there = slots < num_objects[:, None]
-    shift = noise.uniform(stream("shift") + take, row[..., None], slots[:, None], np.arange(2)) * 2 - 1
-    stretch = noise.uniform(stream("stretch") + take, row, slots) * 2 - 1
-    scenes = Scenes(
-        num_objects=num_objects,
-        shape=np.where(there, shape, -1),
-        colour=np.where(there, colour, -1),
-        size=np.where(there, size, -1),
-        place=np.where(there, place, -1),
-        background=noise.integers(stream("background"), len(world.BACKGROUNDS), index),
-        centre=np.where(there[..., None], world.place_centres()[place] + world.PLACE_JITTER * shift, 0.0),
-        radius=np.where(there, world.RADIUS[size] * (1 + world.RADIUS_JITTER * stretch), 0.0),
-        wording=noise.bits(stream("wording"), index).view(np.int64),
-    )
-    return keep_inside(in_order(Clips(scenes=scenes, action=np.where(there, action, -1))))
+
+def _stream(split: str, name: str) -> int:
+    return noise.key("sprites", world.VERSION, split, f"clip {name}")
 
 
 def combinations(split: str) -> Bools:

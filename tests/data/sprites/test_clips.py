@@ -61,6 +61,11 @@ def test_a_clip_does_not_depend_on_what_is_drawn_beside_it(split: str, indices: 
         assert same(draw_clips(split, [index]), together[row : row + 1])
 
 
+def test_no_clips() -> None:
+    clips = draw_clips("train", [])
+    assert (len(clips), clip_captions(clips), clips.label.shape) == (0, [], (0,))
+
+
 def test_an_unknown_split() -> None:
     with pytest.raises(ValueError, match="unknown sprites split 'trian'; did you mean 'train'"):
         draw_clips("trian", [0])
@@ -248,6 +253,15 @@ def test_a_spin_shows_in_every_frame(shape: str, size: int, frames: int) -> None
     clips = object_in_the_middle(world.SHAPES.index(shape), size, [SPINS])
     pixels = render_clip(clips, frames, 32).astype(int)
     assert (np.abs(np.diff(pixels, axis=1)).sum(axis=(2, 3, 4)) > 250).all()
+
+
+def test_a_spin_is_clockwise() -> None:
+    """The right end of a bar goes down, the left one up."""
+    clips = object_in_the_middle(world.SHAPES.index("bar"), 2, [SPINS])
+    (upright, turned, *_) = segment_clip(clips, 5, 64)[0] > 0  # by 30 degrees
+    right, left = slice(38, 50), slice(14, 26)
+    assert np.argwhere(turned[:, right])[:, 0].mean() > np.argwhere(upright[:, right])[:, 0].mean() + 3
+    assert np.argwhere(turned[:, left])[:, 0].mean() < np.argwhere(upright[:, left])[:, 0].mean() - 3
 
 
 def object_in_the_middle(shape: int, size: int, does: list[int]) -> Clips:

@@ -55,9 +55,10 @@ def bag(side: Scenes | Clips, row: int) -> dict[int, tuple[int, ...]]:
     }
 
 
-@pytest.fixture(
-    scope="module", params=[(draw_edits, s) for s in SPLITS] + [(draw_clip_edits, s) for s in SPLITS], ids=str
-)
+EVERY = [(drawing, split) for drawing in (draw_edits, draw_clip_edits) for split in SPLITS]
+
+
+@pytest.fixture(scope="module", params=EVERY, ids=lambda param: f"{param[0].__name__}-{param[1]}")
 def edits(request: pytest.FixtureRequest) -> AnyEdits:
     drawing, split = request.param
     return drawing(split, np.arange(N))
@@ -87,6 +88,11 @@ def test_an_edit_does_not_depend_on_what_is_drawn_beside_it(drawing: Drawing, sp
             assert bag(mine, 0) == bag(theirs, row)
             for name in ("centre", "radius", "background", "wording"):
                 assert np.array_equal(vars(scenes_of(mine))[name][0], vars(scenes_of(theirs))[name][row])
+
+
+def test_no_edits(drawing: Drawing) -> None:
+    edits = drawing("train", [])
+    assert (len(edits), instructions(edits), masks(edits, 16).shape) == (0, [], (0, 16, 16))
 
 
 def test_an_unknown_split(drawing: Drawing) -> None:

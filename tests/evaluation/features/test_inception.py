@@ -11,7 +11,7 @@ from torchvision.models import inception_v3
 from evaluation import weights
 from evaluation.features import InceptionJudge, load_inception_judge
 from evaluation.features.inception import build
-from evaluation.features.prepare import normalise
+from evaluation.features.prepare import normalise, prepare
 from evaluation.metrics import PictureProtocols, PictureScorer
 from evaluation.metrics.resize import resize
 from evaluation.protocols import PROTOCOLS, FIDProtocol, sprites, ttur
@@ -152,6 +152,13 @@ def test_missing_weights_are_said(tmp_path):
 def test_other_weights_are_refused(folder):
     with pytest.raises(ValueError, match="expected 95,628,359 bytes"):
         load_inception_judge(ttur.FID, folder)
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if PROTOCOLS[name].network == "inception-fid"])
+def test_floats_and_single_pictures_are_refused(name):
+    for images in (pictures().float(), pictures()[0]):
+        with pytest.raises(ValueError, match=r"resize: expected uint8 \(b, c, h, w\)"):
+            prepare(images, PROTOCOLS[name])
 
 
 def test_another_network_is_refused():

@@ -123,6 +123,15 @@ def test_fed_with_clips():
     assert metric.estimates()[0].n == 9
 
 
+@QUIET
+def test_the_interval_stands_around_the_number_itself():
+    generated, real = (side.double() + 1e-9 * side.double().square() for side in sets())  # no float32
+    metric = FVD(NARROW)
+    metric.update(generated, real=False)
+    metric.update(real, real=True)
+    assert metric.estimates()[0].value == float(metric.compute())
+
+
 @pytest.mark.parametrize(
     ("metric", "name", "protocol"), [(FVD, "FVD", google.FVD), (FIDVid, "FID-vid", kinetics.FID_VID["r3d-18"])]
 )

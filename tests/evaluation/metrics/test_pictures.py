@@ -150,7 +150,7 @@ def test_a_protocol_by_name(name):
         (FID, "fid@clean-2", "did you mean 'clean'"),
         (FID, "is@ttur-1", "fid: unknown protocol 'is@ttur-1'"),
         (FID, ttur.KID, "fid: expected a protocol of fid, got kid@ttur-1"),
-        (KID, "pytorch-fid", r"kid: unknown protocol 'pytorch-fid'.* \(known: ttur, clean, sg2ada"),
+        (KID, "pytorch-fid", r"kid: unknown protocol 'pytorch-fid'.* \(known: ttur, clean, sprites, sg2ada"),
         (InceptionScore, "cogveiw", "is: unknown protocol 'cogveiw'; did you mean 'cogview'"),
     ],
 )

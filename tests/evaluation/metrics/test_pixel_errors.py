@@ -9,7 +9,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchmetrics.image import PeakSignalNoiseRatio
 
-from evaluation.metrics import PSNR, SSIM
+from evaluation.metrics import PSNR, SSIM, paired
 from evaluation.metrics.pixel_errors import ssim
 from evaluation.protocols import pairs
 
@@ -111,6 +111,17 @@ def test_ssim_is_symmetric_bounded_and_one_for_equals(seed, protocol):
     torch.testing.assert_close(found, ssim(real, generated, protocol))
     assert ((found > -1) & (found < 1)).all()
     torch.testing.assert_close(ssim(real, real, protocol), torch.ones(3, dtype=torch.float64))
+
+
+def test_frames_are_compared_a_few_at_a_time(monkeypatch):
+    generated, real = pictures(7)
+    whole = SSIM()
+    whole.update(generated, real)
+    monkeypatch.setattr(paired, "PIXELS", 2 * 20 * 27)
+    parts = SSIM()
+    monkeypatch.setattr(parts, "_of_frames", lambda a, b: ssim(a, b, pairs.SSIM) if len(a) <= 2 else pytest.fail("all"))
+    parts.update(generated, real)
+    assert float(parts.compute()) == float(whole.compute())
 
 
 def test_frames_are_averaged_before_samples():

@@ -3,8 +3,9 @@ from itertools import permutations
 
 import pytest
 
+from evaluation.metrics import METRICS
 from evaluation.protocols import PROTOCOLS, adm, clean, dmgan_coco, pytorch_fid, sg2ada, sprites, torchmetrics_aa, ttur
-from evaluation.protocols.differences import differences, differing, explain
+from evaluation.protocols.differences import _phrase, differences, differing, explain
 from evaluation.protocols.kinds import FIDProtocol
 from evaluation.records import MetricValue
 
@@ -60,10 +61,16 @@ def test_another_network_says_enough():
 
 
 def test_a_constant_without_words_of_its_own_is_said_all_the_same():
-    other = dataclasses.replace(sprites.CLIPSIM, family="other-1", prefix="a picture of ", scale=100.0)
-    assert explain(sprites.CLIPSIM, other) == (
-        "sprites-1 has prefix '', other-1 has prefix 'a picture of '; sprites-1 has scale 1.0, other-1 has scale 100.0."
-    )
+    other = dataclasses.replace(sprites.CAPTION_ACCURACY, family="other-1", places=4)
+    assert explain(sprites.CAPTION_ACCURACY, other) == "sprites-1 has places 9, other-1 has places 4."
+    assert _phrase("weather", "fine") == "has weather 'fine'"
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_protocols_of_every_metric_can_be_set_side_by_side(metric):
+    found = [PROTOCOLS[name] for name in PROTOCOLS if name.startswith(f"{metric}@")]
+    for first, second in permutations(found, 2):
+        assert explain(first, second).endswith(".")
 
 
 def test_differences_of_numbers():

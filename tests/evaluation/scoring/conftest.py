@@ -25,7 +25,14 @@ TOY = dataclasses.replace(
 )
 TOY_PIL = dataclasses.replace(TOY, family="toy-pil-1", resize="pil-bicubic-float", ddof=0)
 TOY_PLAIN = dataclasses.replace(TOY, family="toy-plain-1", resize="none", size_px=None)
-TOY_IS = dataclasses.replace(sprites.INCEPTION_SCORE, **_COMMON, family="toy-1", classes=CLASSES, splits=2)
+TOY_IS = dataclasses.replace(
+    sprites.INCEPTION_SCORE,
+    **_COMMON,
+    **{name: getattr(TOY, name) for name in ("size_px", "resize", "normalise")},
+    family="toy-1",
+    classes=CLASSES,
+    splits=2,
+)
 
 
 class Toy:
