@@ -18,8 +18,8 @@ from nuwa.data.sprites import actions, world
 
 NAME = "sprites video judge 1"
 
-MIN_FRAMES = 2
-"""The fewest frames in which anything can move; from 4 on every action looks different."""
+MIN_FRAMES = 4
+"""The fewest frames in which every action looks different, and the fewest that the judge has learnt from."""
 
 _ACTIONS = len(actions.ACTIONS)
 START_LOGITS = (*PLACE_LOGITS, _ACTIONS, 1)
@@ -117,9 +117,9 @@ class VideoJudge(Judge):
 
     @torch.no_grad()
     def forward(self, clips: Tensor) -> VideoJudgement:
-        """Judge clips (b, t, 3, h, w) uint8 in 0…255 of any size, with two frames or more.
+        """Judge clips (b, t, 3, h, w) uint8 in 0…255 of any size, with four frames or more.
 
-        The judge has learnt from clips of 4 to 10 frames. ValueError for another dtype or layout, or for a single frame.
+        The judge has learnt from clips of 4 to 10 frames. ValueError for another dtype or layout, or for fewer frames.
         """
         if isinstance(clips, Tensor) and (clips.dim() != 5 or clips.shape[1] < MIN_FRAMES):
             raise ValueError(f"clips: expected (b, t, 3, h, w) with t >= {MIN_FRAMES}, got {tuple(clips.shape)}")
