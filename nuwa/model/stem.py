@@ -34,12 +34,14 @@ class Stem(nn.Module, abc.ABC):
     def sources(grid: Grid, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """Earlier cells that feed each cell: indices (s, m) int64 and whether they exist (s, m) bool."""
 
-    def forward(self, tokens: Tensor, cells: Tensor | None = None) -> Tensor:
-        """Inputs (b, m, d) of the given cells (m,) int64, or of all cells, from tokens (b, s) int64.
+    def forward(self, tokens: Tensor, grid: Grid, cells: Tensor | None = None) -> Tensor:
+        """Inputs (b, m, d) of the given cells (m,) int64, or of all cells, from tokens (b, s) int64 on ``grid``.
 
-        Tokens that do not stand before a cell are not read, so they may hold anything that is a valid code.
+        Tokens that do not stand before a cell are not read, so they may hold anything that is a valid code. ValueError for
+        a grid that does not fit into the largest.
         """
-        index, exists = self.sources(self.grid, tokens.device)
+        grid.check_within(self.grid, "stem")
+        index, exists = self.sources(grid, tokens.device)
         if cells is not None:
             return self._some(tokens, index[cells], exists[cells])
         out = self._begin(exists).expand(tokens.shape[0], -1, -1)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from nuwa.data.sprites.dataset import SpritesStream
 from nuwa.presets import PRESETS, Preset
 from nuwa.tokenizers.perceptual import load_sprites
 from nuwa.training import checkpoint
@@ -17,13 +16,12 @@ from nuwa.training import prepare as module
 from nuwa.training.loop import Stage, fit
 from nuwa.training.prepare import TrainingData, prepare
 
-from .stages import CPU, validation
+from .stages import CPU, source
 
 DATA = TrainingData(
     name="sprites 1 train",
-    stream=SpritesStream(32),
-    validation=validation(),
-    vocabulary=SpritesStream(32).batch(0, 300)[1],
+    pictures=source(),
+    vocabulary=source().stream.batch(0, 300)[1],
     perceptual=load_sprites(),
 )
 
@@ -49,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, preset: Preset) -> Path:
 def test_what_is_done_is_used_as_it_is(folder: Path, preset: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("trained again"))
     one, other = (prepare(preset, DATA, folder, CPU) for _ in range(2))
-    captions = DATA.validation[1][:3]
+    captions = DATA.pictures.validation.captions[:3]
     assert torch.equal(one.t2i(captions), other.t2i(captions))
     assert one.sampling == preset.sampling
     assert not one.model.training
