@@ -116,6 +116,8 @@ class _Branch:
     def __init__(self, decoder: Decoder, conditions: list[Condition], b: int, steps: Plan) -> None:
         config = decoder.config
         self.decoder, self.conditions, self.steps = decoder, conditions, steps
+        # Without padding there is nothing to mask; asked once, not in every step and layer.
+        self.valid = [None if each.valid is None or bool(each.valid.all()) else each.valid for each in conditions]
         self.own = [steps.own[spec] for spec in config.decoder_specs]
         self.across = [
             [steps.across(each.spec or spec, each.grid) for each in conditions] for spec in config.decoder_specs
@@ -140,8 +142,8 @@ class _Branch:
             attended = layer.attention.out(merge_heads(own.rows[step].attend(q, cache.k, cache.v)))
             q = split_heads(layer.cross.q(y), config.num_heads)
             seen = [
-                condition.where_present(rows[step].attend(q, *memory, valid=condition.valid))
-                for rows, memory, condition in zip(across, memories, self.conditions, strict=True)
+                condition.where_present(rows[step].attend(q, *memory, valid=valid))
+                for rows, memory, condition, valid in zip(across, memories, self.conditions, self.valid, strict=True)
             ]
             x = x + attended + layer.cross.out(merge_heads(sum(seen[1:], start=seen[0])))
             x = x + layer.ff(layer.ff_norm(x))
