@@ -152,3 +152,15 @@ class EditAccuracyProtocol(CaptionAccuracyProtocol):
     metric: str = "edit-accuracy"
     actions: int | None = None
     """Number of actions that the judge tells apart; ``None`` for pictures, in which nothing moves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodebookProtocol(Protocol):
+    """How much of its codebook a tokenizer uses on a test set, by the tokens of its own encoder."""
+
+    metric: str = "codebook"
+    network: str = "the tokenizer that is scored"
+    layer: str = "tokens"
+    weights_sha256: str | None = None
+    interval: Literal["wilson-jackknife"] = "wilson-jackknife"
+    """Of the share of codes in use; that of the perplexity is the bootstrap's."""

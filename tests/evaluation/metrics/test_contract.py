@@ -125,6 +125,7 @@ FEEDS: dict[str, list[Batch]] = {
     "ssim": [picture_batch],
     "psnr": [picture_batch],
     "lpips": [lambda part: {"generated": table(2)[part].abs()}],
+    "codebook": [lambda part: {"tokens": (3 * table(1, 4, 4)).long().clamp(0, 19)[part]}],
     "pa": [map_batch(7)],
     "fwiou": [map_batch(7)],
     "miou": [map_batch(7)],
@@ -132,8 +133,11 @@ FEEDS: dict[str, list[Batch]] = {
 }
 
 
+SETTINGS: dict[str, dict[str, object]] = {"codebook": {"num_codes": 24}}  # what has no default
+
+
 def fed(name: str, edges: list[int], **settings: object) -> ProtocolMetric:
-    metric = METRICS[name](**settings)
+    metric = METRICS[name](**SETTINGS.get(name, {}), **settings)
     for start, stop in itertools.pairwise(edges):
         for batch in FEEDS[name]:
             metric.update(**batch(slice(start, stop)))
