@@ -21,6 +21,7 @@ from nuwa.presets import PRESETS, Preset
 from nuwa.registry import Registry
 from nuwa.sampling import Sampling
 from nuwa.system import MODEL_FILE, Nuwa
+from nuwa.tasks import needed_for
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.training.precision import pick_device
 from nuwa.training.prepare import TrainingData, prepare
@@ -36,6 +37,7 @@ class SessionOptions:
     temperature: float | None = None  # divides the logits: below 1 likelier tokens; the preset's where not given
     top_k: int | None = None  # draw from the k likeliest tokens only; from all where not given
     top_p: float | None = None  # draw from the likeliest tokens that make up this share; from all where not given
+    checkpoint: Path | None = None  # folder of a trained model to score; without it the task's own model is trained
     seed: int = 0  # of the samples; that of the training is the preset's
     device: str = "auto"  # auto, cpu or cuda
     weights: Path | None = None  # folder with published network weights
@@ -80,9 +82,14 @@ class Run:
 
     @classmethod
     def begin(cls, task: str, options: SessionOptions) -> Run:
-        """Check the options and take down where this runs. ValueError for what cannot be."""
+        """Check the options and take down where this runs. ValueError for what cannot be.
+
+        A preset of many tasks is cut down to what this one needs on all its routes, unless a checkpoint is given.
+        """
         options.check()
         device, preset = pick_device(options.device), PRESETS[options.preset]()
+        if options.checkpoint is None:
+            preset = preset.only(*needed_for(task))
         about = provenance(device, {"sampling": options.seed, "training": preset.transformer.seed})
         return cls(task=task, options=options, preset=preset, device=device, about=about)
 
@@ -118,8 +125,25 @@ class Run:
         if unknown := tokenizer.encode(captions).unknown:
             self.skip("unknown words", f"{unknown} word pieces of the test captions never stand in a training caption")
 
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the model that is scored."""
+        return self.options.checkpoint or self.out / "checkpoint"
+
     def trained(self, data: Callable[[], TrainingData]) -> Nuwa:
-        """The preset's system, trained on ``data`` where that is not done yet, in ``training/`` and ``checkpoint/``."""
+        """The checkpoint that was asked for, otherwise the preset's system, trained on ``data`` where that is not done yet.
+
+        It is kept in ``training/`` and ``checkpoint/`` of the run's folder. ValueError for a checkpoint that was trained for
+        none of this task's routes.
+        """
+        if self.options.checkpoint is not None:
+            system = Nuwa.from_pretrained(self.options.checkpoint, self.device)
+            if not set(needed_for(self.task)) & set(system.tasks):
+                raise ValueError(
+                    f"{self.options.checkpoint}: expected a model trained for {' or '.join(needed_for(self.task))}, got one "
+                    f"for {', '.join(system.tasks)}"
+                )
+            return system
         with self.timed("train"):
             system = prepare(self.preset, data(), self.out / "training", self.device)
             system.save_pretrained(self.out / "checkpoint")
@@ -132,7 +156,7 @@ class Run:
             encoder_attention=attention_name(self.preset.model.encoder_attention),
             decoder_attention=attention_name(self.preset.model.decoder_attention),
             params=system.model.num_parameters,
-            checkpoint_sha256=files.sha256(self.out / "checkpoint" / MODEL_FILE),
+            checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
         )
 
     def write(self, dataset: CaptionedPictures, model: ModelInfo) -> Record:

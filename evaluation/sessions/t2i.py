@@ -143,7 +143,7 @@ def _train_and_score(
 ) -> ModelInfo:
     table = Table(state, scorer, test)
     system = state.trained(data.training)
-    sampling = options.sampling(state.preset.sampling)
+    sampling = options.sampling(system.sampling)
     state.note_unknown(system.text, test.captions)
 
     with state.timed("sample"):
