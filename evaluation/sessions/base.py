@@ -35,11 +35,11 @@ class SessionOptions:
 
     num: int | None = None  # samples to score; the data set's own number where not given
     preset: str = "tiny"  # tiny; smoke to try things out in seconds; tiny-all; paper-image: sizes and training
-    checkpoint: Path | None = None  # score this trained system instead of training one
     guidance: float | None = None  # how much captions are strengthened, 1 is not at all; the preset's where not given
     temperature: float | None = None  # divides the logits: below 1 likelier tokens; the preset's where not given
     top_k: int | None = None  # draw from the k likeliest tokens only; from all where not given
     top_p: float | None = None  # draw from the likeliest tokens that make up this share; from all where not given
+    checkpoint: Path | None = None  # folder of a trained model to score; without it the task's own model is trained
     seed: int = 0  # of the samples; that of the training is the preset's
     device: str = "auto"  # auto, cpu or cuda
     weights: Path | None = None  # folder with published network weights
@@ -80,10 +80,10 @@ class Run:
     task: str
     options: SessionOptions
     preset: Preset  # of a system that is trained here
-    system: Nuwa | None  # the one that was given with ``checkpoint``, or that :meth:`trained` made
     device: torch.device
     about: Provenance
-    training: Training | None = None
+    system: Nuwa | None = None  # the one of the checkpoint that was given, or that :meth:`trained` made
+    training: Training | None = None  # what that took, where it is on record
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -92,20 +92,29 @@ class Run:
     def begin(cls, task: str, options: SessionOptions) -> Run:
         """Check the options and take down where this runs. ValueError for what cannot be.
 
-        The preset is cut to what ``task`` needs for all its routes.
+        A preset of many tasks is cut down to what this one needs on all its routes, unless a checkpoint is given, which has
+        to be trained for one of them.
         """
         options.check()
-        device, preset = pick_device(options.device), PRESETS[options.preset]().only(*needed_for(task))
-        system = None if options.checkpoint is None else Nuwa.from_pretrained(options.checkpoint, device)
-        seeds = {"sampling": options.seed} | ({} if system else {"training": preset.transformer.seed})
+        device, preset = pick_device(options.device), PRESETS[options.preset]()
+        if options.checkpoint is None:
+            seeds = {"sampling": options.seed, "training": preset.transformer.seed}
+            preset = preset.only(*needed_for(task))
+            return cls(task=task, options=options, preset=preset, device=device, about=provenance(device, seeds))
+        system = Nuwa.from_pretrained(options.checkpoint, device)
+        if not set(needed_for(task)) & set(system.tasks):
+            raise ValueError(
+                f"{options.checkpoint}: expected a model trained for {' or '.join(needed_for(task))}, got one for "
+                f"{', '.join(system.tasks)}"
+            )
         return cls(
             task=task,
             options=options,
             preset=preset,
-            system=system,
             device=device,
-            about=provenance(device, seeds),
-            training=None if options.checkpoint is None else read_training(options.checkpoint),
+            about=provenance(device, {"sampling": options.seed}),
+            system=system,
+            training=read_training(options.checkpoint),
         )
 
     @property
@@ -129,6 +138,11 @@ class Run:
     def size_px(self) -> int:
         """Side of the model's pictures."""
         return (self.preset.tokenizer.model if self.system is None else self.system.tokenizer.config).size_px
+
+    @property
+    def frames(self) -> int:
+        """Frames of the model's longest clips; 1 where it makes pictures alone."""
+        return self.preset.frames if self.system is None else self.system.model.config.grid.t
 
     @property
     def sampling(self) -> Sampling:
@@ -204,15 +218,14 @@ class Run:
         grid = of_target(self.system.model.config.grid, TASKS[self.task].target)
         return {**vars(sampling), **decoding(self.system, grid), **more}
 
-    def model(self) -> ModelInfo:
+    def model(self, system: Nuwa) -> ModelInfo:
         """What the record says of the system that :meth:`trained` gave."""
-        assert self.system is not None
-        config = self.system.model.config
+        config = system.model.config
         return ModelInfo(
             preset=self.name,
             encoder_attention=attention_name(config.encoder_attention),
             decoder_attention=attention_name(config.decoder_attention),
-            params=self.system.model.num_parameters,
+            params=system.model.num_parameters,
             checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
         )
 

@@ -193,7 +193,7 @@ def _train_and_score(
 
     save_samples(state.out / "generated", test.showing(drawn[:, 0]))
     save_sheet(state.out / "samples", test[:SHEET], shown)
-    return state.model()
+    return state.model(system)
 
 
 def _pictures(system: Nuwa, captions: Sequence[str], sampling: Sampling, candidates: int, what: str) -> Tensor:

@@ -17,6 +17,7 @@ from evaluation.metrics import PictureScorer
 from evaluation.protocols import PROTOCOLS
 from evaluation.records import PeakMemory, Record, read_record
 from evaluation.scoring.captions import read_captions
+from evaluation.sessions import Run, SessionOptions
 from evaluation.sessions.ending import said
 from evaluation.sessions.t2i import T2IOptions, run
 from evaluation.sessions.training import logged_s, read_training
@@ -107,6 +108,11 @@ def test_a_checkpoint_is_scored_as_it_is(options: T2IOptions, record: Record, tm
     assert scored.rows == record.rows
     assert scored.model == record.model
     assert not (tmp_path / "out" / "training").exists()
+
+
+def test_a_checkpoint_of_other_tasks_is_refused(options: T2IOptions, record: Record, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a model trained for t2v, got one for t2i"):
+        Run.begin("t2v", SessionOptions(checkpoint=options.out / "checkpoint", device="cpu", out=tmp_path))
 
 
 def test_rows_say_how_they_were_made(record: Record) -> None:
