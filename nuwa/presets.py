@@ -118,7 +118,7 @@ def tiny_all() -> Preset:
         one,
         name="tiny-all",
         model=replace(one.model, conditions=("text", "sketch", "partial")),
-        transformer=replace(one.transformer, steps=4200, tasks=EIGHT),
+        transformer=replace(one.transformer, steps=5000, tasks=EIGHT),
         frames=5,
         sketch=SketchTraining(model=VQGANSegConfig(size_px=32, widths=(32, 64), num_codes=512), steps=1000),
         steps_alone=1000,
