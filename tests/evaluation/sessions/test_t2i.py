@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.errors import run_cli
 
 NUM = 24
+FLAGS = {field.name for field in fields(T2IOptions) if field.type == "bool"}
 
 # 24 samples are fewer than the features are wide, and the metrics say so.
 pytestmark = pytest.mark.filterwarnings("ignore::evaluation.metrics.uncertainty.SmallSampleWarning")
@@ -267,6 +269,20 @@ def test_bad_options_end_in_one_sentence(
     assert said in sentence
     assert sentence.count("\n") == 1
     assert not (tmp_path / "record.json").exists()
+
+
+@pytest.mark.parametrize("option", [field.name for field in fields(T2IOptions)], ids=lambda name: f"--{name}")
+def test_the_help_explains_every_option(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["t2i", "--help"])
+    words = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    _, _, after = (
+        words.partition(f"--{option.replace('_', '-')} ")
+        if option not in FLAGS
+        else words.partition(f"--no-{option.replace('_', '-')} ")
+    )
+    explained = re.sub(r"^(\{None\}\|)?(STR|INT|FLOAT|PATH) ", "", after).partition("(default")[0]
+    assert len(explained.split()) >= 3
 
 
 def test_unknown_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
