@@ -144,15 +144,23 @@ def smoke_all() -> Preset:
 
 @PRESETS.register("paper-image")
 def paper_image() -> Preset:
-    """NÜWA-336 for pictures: 21×21 tokens, 12,288 codes of width 256, 12 + 24 layers of width 1280 (about 920M)."""
+    """NÜWA-336 for pictures: 21×21 tokens, 12,288 codes of width 256, 12 + 24 layers of width 1280 (about 920M).
+
+    Adam at 1e-3 without decay, batches of 128 and a warm-up of 5% as the paper has them, and a tokenizer whose convolutions
+    look around, as VQGAN's do.
+    """
     return Preset(
         name="paper-image",
         tokenizer=TokenizerTraining(
-            model=VQGANConfig(size_px=336, widths=(128, 128, 256, 512), blocks=2, num_codes=12288, code_width=256),
+            model=VQGANConfig(
+                size_px=336, widths=(128, 128, 256, 512), blocks=2, num_codes=12288, code_width=256, encoder_kernel=3
+            ),
             steps=500_000,
             lr=1e-4,
         ),
         model=ModelSizes(d=1280, num_heads=20, encoder_layers=12, decoder_layers=24),
-        transformer=TransformerTraining(steps=500_000, batch=128, lr=1e-3),
+        transformer=TransformerTraining(
+            steps=500_000, batch=128, optimizer="adam", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0
+        ),
         sampling=Sampling(guidance=2.0),
     )
