@@ -30,6 +30,7 @@ class TransformerTraining:
     """How the model is trained."""
 
     tasks: Mapping[str, float] = field(default_factory=lambda: {"t2i": 1.0})  # names and weights
+    lead: int = 0  # steps at the beginning in which the first task is learnt alone
     steps: int = 2000
     batch: int = 64  # pictures; as many clips as have about the same number of frames
     optimizer: Literal["muon", "adam"] = "muon"  # of the matrices of the layers; everything else has Adam in any case
@@ -43,7 +44,7 @@ class TransformerTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        Mixture(self.tasks, 1)
+        Mixture(self.tasks, 1, lead=self.lead)
 
     def size(self, grid: Grid) -> int:
         """Samples of a step whose targets have this grid."""
@@ -78,7 +79,7 @@ class TransformerStage:
         if sketch is not None:
             sketch = sketch.to(device).eval()
         self.examples = Examples(sources, tokenizer, text, sketch, seed=config.seed, device=device)
-        self.mixture = Mixture(config.tasks, config.steps)
+        self.mixture = Mixture(config.tasks, config.steps, lead=config.lead)
 
     @cached_property
     def modules(self) -> dict[str, nn.Module]:
