@@ -15,6 +15,7 @@ from nuwa import files, noise
 from nuwa.data.captioned import CaptionedPictures, Skipped
 from nuwa.data.coco import CocoCaptions
 from nuwa.data.images import UnreadableImage
+from nuwa.data.shards.sources import NUM_SPRITES
 from nuwa.data.sprites import Scenes, captions, draw
 from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
 from nuwa.data.streams import ShuffledStream
@@ -134,6 +135,7 @@ def sprites(options: DataOptions) -> EvaluationData:
             validation=(validation.images(slice(None)), validation.captions),
             vocabulary=captions(draw("train", np.arange(VOCABULARY))),
             perceptual=perceptual.load_sprites(),
+            samples=SpritesPictures("train", NUM_SPRITES, options.size_px),
         )
 
     return EvaluationData(
@@ -173,6 +175,7 @@ def coco(options: DataOptions) -> EvaluationData:
             validation=(test.images[:VALIDATION], test.captions[:VALIDATION]),
             vocabulary=train.captions,
             perceptual=perceptual.load_vgg16(vgg) if vgg else None,
+            samples=train,
         )
 
     return EvaluationData(test=test, scenes=None, real=other, real_scenes=None, training=training, notes=tuple(notes))

@@ -52,6 +52,7 @@ class T2IOptions:
     top_p: float | None = None
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
+    shards: Path | None = None  # train on tokens: encode the pictures once into this folder, or read what is there
     weights: Path | None = None  # folder with published network weights
     out: Path = Path("runs/eval-t2i")
 
@@ -213,7 +214,7 @@ def _train_and_score(options: T2IOptions, table: _Table) -> ModelInfo:
     data, state = table.data, table.state
     preset = PRESETS[options.preset]()
     with state.timed("train"):
-        system = prepare(preset, data.training(), options.out / "training", table.device)
+        system = prepare(preset, data.training(), options.out / "training", table.device, shards=options.shards)
         system.save_pretrained(options.out / "checkpoint")
     sampling = options.sampling(preset.sampling)
     captions = data.test.captions

@@ -10,6 +10,11 @@ import torch
 from torch import Tensor
 
 from nuwa import files
+from nuwa.data.captioned import CaptionedPictures
+from nuwa.data.shards.layout import MANIFEST
+from nuwa.data.shards.read import Shards
+from nuwa.data.shards.stream import ShardStream
+from nuwa.data.shards.write import write_shards
 from nuwa.data.streams import Stream
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
@@ -32,19 +37,29 @@ class TrainingData:
     validation: tuple[Tensor, Sequence[str]]  # pictures uint8 (m, 3, h, w) and captions
     vocabulary: Sequence[str]  # captions whose word pieces the text tokenizer knows
     perceptual: PerceptualDistance | None
+    samples: CaptionedPictures | None = None  # a fixed list of what the stream shows, for a training that reads shards
 
 
-def prepare(preset: Preset, data: TrainingData, folder: Path, device: torch.device) -> Nuwa:
-    """The trained system of ``preset`` on ``data``, kept in ``folder/tokenizer`` and ``folder/transformer``."""
+def prepare(
+    preset: Preset, data: TrainingData, folder: Path, device: torch.device, *, shards: Path | None = None
+) -> Nuwa:
+    """The trained system of ``preset`` on ``data``, kept in ``folder/tokenizer`` and ``folder/transformer``.
+
+    With ``shards`` the model reads tokens from that folder instead of encoding pictures at every step. Where nothing is
+    there yet, ``data.samples`` are encoded into it first. ValueError where it holds shards of another tokenizer.
+    """
     tokenizer = _tokenizer(preset, data, folder / "tokenizer", device)
     digest = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
     text = TextTokenizer.from_captions(data.vocabulary)
+    stream, origin = data.stream, {"data": data.name, "tokenizer_sha256": digest}
+    if shards is not None:
+        encoded = _shards(shards, data, tokenizer, text)
+        stream, origin["shards"] = ShardStream(encoded, preset.transformer.seed), encoded.fingerprint
     grid = preset.tokenizer.model.grid()
     config = preset.model.on(grid, num_codes=preset.tokenizer.model.num_codes, vocab_size=text.vocab_size)
     stage = TransformerStage(
-        config, preset.transformer, data.stream, tokenizer, text, data.validation,
-        origin={"data": data.name, "tokenizer_sha256": digest}, device=device,
-    )  # fmt: skip
+        config, preset.transformer, stream, tokenizer, text, data.validation, origin=origin, device=device
+    )
     home = folder / "transformer"
     if not finished(home, stage.config):
         fit(stage, home, steps=preset.transformer.steps, seed=preset.transformer.seed)
@@ -61,3 +76,12 @@ def _tokenizer(preset: Preset, data: TrainingData, home: Path, device: torch.dev
     model = VQGAN(vqgan_config(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _shards(folder: Path, data: TrainingData, tokenizer: VQGAN, text: TextTokenizer) -> Shards:
+    """The shards in ``folder``; made, or finished, where there is no whole set yet."""
+    if not (folder / MANIFEST).exists():
+        if data.samples is None:
+            raise ValueError(f"{folder}: expected finished shards, got none; make them with nox -s tokenize")
+        write_shards(data.samples, tokenizer, folder, text=text)
+    return Shards(folder, tokenizer)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nuwa import noise
+from nuwa.data.shards.stream import as_tokens
 from nuwa.data.streams import Stream
 from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
@@ -112,8 +113,8 @@ class TransformerStage:
         with_text, without = (torch.stack(losses).sum(dim=0) / total).tolist()
         return {"val_loss": with_text, "val_loss_without_caption": without}
 
-    def _tokens(self, pictures: Tensor) -> Tensor:
-        return self.tokenizer.encode(pictures.to(self.device)).flatten(1)
+    def _tokens(self, batch: Tensor) -> Tensor:
+        return as_tokens(batch.to(self.device), self.tokenizer).flatten(1)
 
     def _text(self, captions: Sequence[str], dropped: Tensor) -> tuple[Tensor, Tensor]:
         batch, null = self.text.encode(captions), self.text.null()
