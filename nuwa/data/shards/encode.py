@@ -16,7 +16,7 @@ from torch import Tensor
 from nuwa import files
 from nuwa.data.captioned import CaptionedClips, CaptionedPictures, Skipped
 from nuwa.data.shards.claims import Claims
-from nuwa.data.shards.layout import Plan, Receipt, lines_path, read_receipt, receipt_path, records_path
+from nuwa.data.shards.layout import Plan, Receipt, lines_path, read_receipt, receipt_path, records_path, write_state
 from nuwa.data.shards.views import VIEWS
 from nuwa.tokenizers.text import TextTokenizer, clean
 from nuwa.tokenizers.vqgan import VQGAN
@@ -65,7 +65,7 @@ class Encoder:
             unknown=made.unknown,
             skipped=tuple(made.skipped),
         )
-        files.write_json(receipt_path(self.folder, shard), receipt.to_dict())
+        write_state(receipt_path(self.folder, shard), receipt.to_dict())
         return receipt
 
     @property

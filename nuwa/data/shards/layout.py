@@ -152,7 +152,12 @@ def write_manifest(folder: Path, plan: Plan, receipts: Sequence[Receipt], skippe
         "skipped": [asdict(skip) for skip in skipped],
         "shards": [receipt.to_dict() for receipt in receipts],
     }
-    files.write_json(folder / MANIFEST, state)
+    write_state(folder / MANIFEST, state)
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write plain JSON values in ASCII, atomically: file names need not be text."""
+    files.write_text(path, json.dumps(state, indent=2, allow_nan=False) + "\n")
 
 
 def read_manifest(folder: Path) -> tuple[Plan, list[Receipt], list[Skipped]]:

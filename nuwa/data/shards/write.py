@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from nuwa import files
 from nuwa.data.captioned import CaptionedClips, Skipped, some
 from nuwa.data.shards.claims import Claims
 from nuwa.data.shards.damage import damage_of
@@ -28,6 +27,7 @@ from nuwa.data.shards.layout import (
     read_receipt,
     receipt_path,
     write_manifest,
+    write_state,
 )
 from nuwa.data.shards.views import VIEWS
 from nuwa.progress import progress
@@ -140,7 +140,7 @@ def _fix(folder: Path, plan: Plan) -> None:
     """Write the plan down, or see that it is the one that was written."""
     begun = read_plan(folder)
     if begun is None:
-        files.write_json(folder / PLAN, plan.to_dict())
+        write_state(folder / PLAN, plan.to_dict())
     elif different := differing(begun.to_dict(), plan.to_dict()):
         raise ValueError(
             f"{folder} holds shards made with other settings ({', '.join(different)}); give these a folder of their own "
