@@ -110,7 +110,9 @@ class Shards:
 
     def _by_shard(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
         """For every shard in use: its number, places in ``rows``, rows within it. IndexError for a row that is none."""
-        if len(rows) and not (rows.min() >= 0 and rows.max() < len(self)):
+        if not len(rows):
+            return
+        if rows.min() < 0 or rows.max() >= len(self):
             raise IndexError(f"rows: expected 0 to {len(self) - 1}, got {rows.min()} to {rows.max()}")
         shards = np.searchsorted(self._ends, rows, side="right")
         order = np.argsort(shards, kind="stable")
