@@ -6,6 +6,7 @@ import ast
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ class Shards:
         """Samples of the dataset that are in no shard, with the reason."""
         return [*self._left_out, *(skip for receipt in self.receipts for skip in receipt.skipped)]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 of the manifest, which names the sha256 of every shard: equal only for the same bytes."""
         return files.sha256(self.folder / MANIFEST)

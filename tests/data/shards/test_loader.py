@@ -88,7 +88,7 @@ def pairs(batches: Iterable[TokenBatch]) -> list[tuple[int, int]]:
     return [pair for batch in batches for pair in zip(batch.rows.tolist(), batch.views.tolist(), strict=True)]
 
 
-RUNS = st.lists(st.tuples(st.sampled_from(RANKS), st.integers(1, 10), st.integers(1, 5)), min_size=1, max_size=6)
+RUNS = st.lists(st.tuples(st.sampled_from(RANKS), st.integers(1, 10), st.integers(1, 5)), min_size=1, max_size=4)
 
 
 @given(RUNS, st.integers(0, 3), st.sampled_from(["run-on", "short"]))
