@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -49,7 +50,6 @@ class ShardLoader:
             may hold the last samples of an epoch and the first of the next, which may be the same ones. ``"short"`` ends
             with the epoch: its last batch holds what is left, in shares that differ by at most one sample, of which some
             may be empty; the next iteration is the next epoch.
-        pin_memory: as for ``torch.utils.data.DataLoader``.
 
     Raises:
         ValueError: a number is out of range, or ``batch`` is no multiple of ``ranks``.
@@ -65,7 +65,6 @@ class ShardLoader:
         ranks: int = 1,
         workers: int = 0,
         epoch_end: EpochEnd = "run-on",
-        pin_memory: bool = False,
     ) -> None:
         if ranks < 1 or not 0 <= rank < ranks or workers < 0:
             raise ValueError(f"loader: expected 0 <= rank < ranks and workers >= 0, got {rank}, {ranks} and {workers}")
@@ -74,7 +73,7 @@ class ShardLoader:
                 f"loader: expected a batch that {ranks} ranks can share equally, got {batch}; it counts the samples of all "
                 "ranks together"
             )
-        self.shards, self.batch, self.workers, self.pin_memory = shards, batch, workers, pin_memory
+        self.shards, self.batch, self.workers = shards, batch, workers
         self.rank, self.ranks, self.epoch_end = rank, ranks, epoch_end
         self.order = Order(len(shards), len(shards.views), seed)
         self.position = 0
@@ -94,11 +93,11 @@ class ShardLoader:
             batch_size=None,  # an item is a whole batch
             sampler=range(cuts.count),
             num_workers=self.workers,
-            pin_memory=self.pin_memory,
+            collate_fn=_as_it_is,
         )
-        for number, batch in enumerate(batches):
+        for number, arrays in enumerate(batches):
             self.position = cuts[number].stop  # not what workers have read ahead
-            yield batch
+            yield as_tensors(arrays)
 
     def state_dict(self) -> dict[str, Any]:
         """Where it stands, as plain values: the same on every rank, and good for any number of ranks and any ``batch``."""
@@ -135,14 +134,26 @@ class Cuts:
         return range(start, min(start + self.batch, self._end))
 
 
-def read_batch(shards: Shards, order: Order, positions: range) -> TokenBatch:
+Arrays = tuple[NDArray[np.integer[Any]], ...]
+"""The parts of a :class:`TokenBatch` as they are stored: what workers send, a quarter of the bytes of int64."""
+
+
+def read_batch(shards: Shards, order: Order, positions: range) -> Arrays:
     """The samples at ``positions`` of the line."""
     rows, views = order.at(np.arange(positions.start, positions.stop))
-    tokens, text = shards.read(rows, views)
-    return TokenBatch(*(torch.from_numpy(array) for array in (tokens, text, rows, views)))
+    return (*shards.read(rows, views), rows, views)
 
 
-class _Batches(Dataset[TokenBatch]):
+def as_tensors(arrays: Arrays) -> TokenBatch:
+    """In int64, as models take them."""
+    return TokenBatch(*(torch.from_numpy(array.astype(np.int64)) for array in arrays))
+
+
+def _as_it_is(arrays: Any) -> Any:
+    return arrays  # in the place of torch's conversion, which sends a file descriptor per tensor
+
+
+class _Batches(Dataset[Arrays]):
     """Item i is what a rank gets of batch i."""
 
     def __init__(self, shards: Shards, order: Order, cuts: Cuts, rank: int, ranks: int) -> None:
@@ -151,7 +162,7 @@ class _Batches(Dataset[TokenBatch]):
     def __len__(self) -> int:
         return self.cuts.count
 
-    def __getitem__(self, number: int) -> TokenBatch:
+    def __getitem__(self, number: int) -> Arrays:
         whole = self.cuts[number]
         start, stop = (len(whole) * share // self.ranks for share in (self.rank, self.rank + 1))
         return read_batch(self.shards, self.order, whole[start:stop])

@@ -84,10 +84,13 @@ class Shards:
         """sha256 of the manifest, which names the sha256 of every shard: equal only for the same bytes."""
         return files.sha256(self.folder / MANIFEST)
 
-    def read(self, rows: NDArray[np.int64], views: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Tokens (b, t, h, w) and text ids (b, 77), int64, of ``rows`` (b,) in their ``views`` (b,)."""
-        tokens = np.empty((len(rows), *self.plan.grid), np.int64)
-        text = np.empty((len(rows), *self.plan.record["text"].shape), np.int64)
+    def read(
+        self, rows: NDArray[np.int64], views: NDArray[np.int64]
+    ) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
+        """Tokens (b, t, h, w) and text ids (b, 77), as they are stored, of ``rows`` (b,) in their ``views`` (b,)."""
+        record = self.plan.record
+        tokens = np.empty((len(rows), *self.plan.grid), record["tokens"].base)
+        text = np.empty((len(rows), *record["text"].shape), record["text"].base)
         for shard, here, local in self._by_shard(rows):
             records = self._shard(shard)
             tokens[here] = records["tokens"][local, views[here]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nuwa.data.shards.loader import read_batch
+from nuwa.data.shards.loader import as_tensors, read_batch
 from nuwa.data.shards.order import Order
 from nuwa.data.shards.read import Shards
 from nuwa.tokenizers.vqgan import VQGAN
@@ -19,7 +19,7 @@ class ShardStream:
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
         """Tokens int64 (size, t, h, w) and captions. A batch may run over the end of an epoch."""
-        found = read_batch(self.shards, self.order, range(step * size, (step + 1) * size))
+        found = as_tensors(read_batch(self.shards, self.order, range(step * size, (step + 1) * size)))
         return found.tokens, [line.caption for line in self.shards.lines(found.rows.numpy())]
 
 

@@ -25,7 +25,8 @@ from nuwa.tokenizers.text import TextTokenizer
 
 def everything(shards: Shards, view: int = 0) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     rows = np.arange(len(shards))
-    return shards.read(rows, np.full_like(rows, view))
+    tokens, text = shards.read(rows, np.full_like(rows, view))
+    return tokens.astype(np.int64), text
 
 
 def test_the_doubles_are_datasets() -> None:
