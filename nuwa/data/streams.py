@@ -17,10 +17,7 @@ class Stream(Protocol):
     """An endless source of captioned pictures or clips."""
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
-        """Pictures uint8 (size, 3, h, w), or clips (size, t, 3, h, w), and captions of training step ``step``.
-
-        Or, in the place of either, their tokens int64 (size, t, h, w), where they were encoded before.
-        """
+        """Pictures uint8 (size, 3, h, w), or clips (size, t, 3, h, w), and captions of training step ``step``."""
 
 
 class ShuffledStream:

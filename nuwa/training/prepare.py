@@ -45,16 +45,18 @@ def prepare(
 ) -> Nuwa:
     """The trained system of ``preset`` on ``data``, kept in ``folder/tokenizer`` and ``folder/transformer``.
 
-    With ``shards`` the model reads tokens from that folder instead of encoding pictures at every step. Where nothing is
-    there yet, ``data.samples`` are encoded into it first. ValueError where it holds shards of another tokenizer.
+    With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step. Where nothing
+    is there yet, ``data.samples`` are encoded into it first. ValueError where it holds shards of another tokenizer.
     """
     tokenizer = _tokenizer(preset, data, folder / "tokenizer", device)
     digest = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
-    text = TextTokenizer.from_captions(data.vocabulary)
-    stream, origin = data.stream, {"data": data.name, "tokenizer_sha256": digest}
+    stream: Stream | ShardStream = data.stream
+    text, origin = None, {"data": data.name, "tokenizer_sha256": digest}
     if shards is not None:
-        encoded = _shards(shards, data, tokenizer, text)
-        stream, origin["shards"] = ShardStream(encoded, preset.transformer.seed), encoded.fingerprint
+        encoded = _shards(shards, data, tokenizer)
+        text, origin["shards"] = encoded.text, encoded.fingerprint
+        stream = ShardStream(encoded, preset.transformer.seed)
+    text = text or TextTokenizer.from_captions(data.vocabulary)
     grid = preset.tokenizer.model.grid()
     config = preset.model.on(grid, num_codes=preset.tokenizer.model.num_codes, vocab_size=text.vocab_size)
     stage = TransformerStage(
@@ -78,10 +80,10 @@ def _tokenizer(preset: Preset, data: TrainingData, home: Path, device: torch.dev
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _shards(folder: Path, data: TrainingData, tokenizer: VQGAN, text: TextTokenizer) -> Shards:
+def _shards(folder: Path, data: TrainingData, tokenizer: VQGAN) -> Shards:
     """The shards in ``folder``; made, or finished, where there is no whole set yet."""
     if not (folder / MANIFEST).exists():
         if data.samples is None:
             raise ValueError(f"{folder}: expected finished shards, got none; make them with nox -s tokenize")
-        write_shards(data.samples, tokenizer, folder, text=text)
+        write_shards(data.samples, tokenizer, folder, text=TextTokenizer.from_captions(data.vocabulary))
     return Shards(folder, tokenizer)

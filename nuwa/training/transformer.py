@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nuwa import noise
-from nuwa.data.shards.stream import as_tokens
+from nuwa.data.shards.stream import ShardStream
 from nuwa.data.streams import Stream
 from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
-from nuwa.tokenizers.text import TextTokenizer
+from nuwa.tokenizers.text import TextTokenizer, words_in
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.training.optim import adamw, muon, set_lr, warmup_cosine
 from nuwa.training.precision import Precision, autocast, resolve
@@ -43,8 +43,8 @@ class TransformerStage:
     name = "train transformer"
 
     def __init__(
-        self, model: ModelConfig, config: TransformerTraining, stream: Stream, tokenizer: VQGAN, text: TextTokenizer,
-        validation: tuple[Tensor, Sequence[str]], *, origin: dict[str, Any], device: torch.device,
+        self, model: ModelConfig, config: TransformerTraining, stream: Stream | ShardStream, tokenizer: VQGAN,
+        text: TextTokenizer, validation: tuple[Tensor, Sequence[str]], *, origin: dict[str, Any], device: torch.device,
     ) -> None:  # fmt: skip
         """``validation`` is pictures uint8 (m, 3, h, w) and captions; ``origin`` names data and tokenizer."""
         self.settings, self.stream, self.text, self.device, self.origin = config, stream, text, device, origin
@@ -87,10 +87,10 @@ class TransformerStage:
     def step(self, index: int) -> dict[str, Tensor]:
         """One optimizer step."""
         settings, model = self.settings, self.model.train()
-        pictures, captions = self.stream.batch(index, settings.batch)
+        tokens, words = self._read(index)
         draws = noise.uniform(noise.key("caption dropout", settings.seed), index, range(settings.batch))
-        ids, valid = self._text(captions, torch.from_numpy(draws < settings.caption_dropout))
-        loss = self._loss(self._tokens(pictures), ids, valid)
+        ids, valid = self._text(words, torch.from_numpy(draws < settings.caption_dropout))
+        loss = self._loss(tokens, ids, valid)
         model.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
@@ -105,22 +105,29 @@ class TransformerStage:
         self.model.eval()
         losses = []
         for tokens, captions in self.validation:
-            nothing = torch.zeros(len(captions), dtype=torch.bool)
-            with_text = self._loss(tokens, *self._text(captions, nothing))
-            without = self._loss(tokens, *self._text(captions, ~nothing))
+            words, nothing = self.text.encode(captions).ids, torch.zeros(len(captions), dtype=torch.bool)
+            with_text = self._loss(tokens, *self._text(words, nothing))
+            without = self._loss(tokens, *self._text(words, ~nothing))
             losses.append(torch.stack([with_text, without]) * len(captions))
         total = sum(len(captions) for _, captions in self.validation)
         with_text, without = (torch.stack(losses).sum(dim=0) / total).tolist()
         return {"val_loss": with_text, "val_loss_without_caption": without}
 
-    def _tokens(self, batch: Tensor) -> Tensor:
-        return as_tokens(batch.to(self.device), self.tokenizer).flatten(1)
+    def _read(self, index: int) -> tuple[Tensor, Tensor]:
+        """Tokens (b, s) and text ids (b, 77) of a step: encoded here, or as shards have them."""
+        if isinstance(self.stream, ShardStream):
+            batch = self.stream.tokens(index, self.settings.batch)
+            return batch.tokens.flatten(1).to(self.device), batch.text
+        pictures, captions = self.stream.batch(index, self.settings.batch)
+        return self._tokens(pictures), self.text.encode(captions).ids
 
-    def _text(self, captions: Sequence[str], dropped: Tensor) -> tuple[Tensor, Tensor]:
-        batch, null = self.text.encode(captions), self.text.null()
-        ids = torch.where(dropped[:, None], null.ids, batch.ids)
-        valid = torch.where(dropped[:, None], null.valid, batch.valid)
-        return ids.to(self.device), valid.to(self.device)
+    def _tokens(self, pictures: Tensor) -> Tensor:
+        return self.tokenizer.encode(pictures.to(self.device)).flatten(1)
+
+    def _text(self, words: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:
+        """Ids (b, 77) without those that are dropped, and where they are words."""
+        ids = torch.where(dropped[:, None], self.text.null().ids, words).to(self.device)
+        return ids, words_in(ids)
 
     def _loss(self, tokens: Tensor, ids: Tensor, valid: Tensor) -> Tensor:
         with autocast(self.precision, self.device):

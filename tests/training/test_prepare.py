@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from nuwa.data.shards import Shards, ShardStream, write_shards
+from nuwa.data.shards import Shards, write_shards
+from nuwa.data.shards.order import Order
 from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
 from nuwa.presets import PRESETS, Preset
 from nuwa.tokenizers.digest import weights_sha256
@@ -111,16 +112,16 @@ def test_a_training_makes_the_shards_that_it_reads(on_shards: Path, preset: Pres
 def test_shards_train_as_the_pictures_do(on_shards: Path, preset: Preset, tmp_path: Path) -> None:
     """Weights to the bit of a training that encodes the same pictures in the same order at every step."""
 
-    class Encoding(ShardStream):
+    samples, order = SpritesPictures("train", 40), Order(40, 1, preset.transformer.seed)
+
+    class Encoding:
         def batch(self, step: int, size: int) -> tuple[torch.Tensor, list[str]]:
-            rows, _ = self.order.at(np.arange(step * size, (step + 1) * size))
-            samples = SpritesPictures("train", 40)
+            rows, _ = order.at(np.arange(step * size, (step + 1) * size))
             return torch.stack([samples.image(row) for row in rows.tolist()]), [samples.captions[row] for row in rows]
 
     shutil.copytree(on_shards / "tokenizer", tmp_path / "tokenizer")
-    stream = Encoding(Shards(on_shards / "shards"), preset.transformer.seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "ShardStream", lambda *_: stream)
+        patch.setattr(module, "ShardStream", lambda *_: Encoding())
         prepare(preset, DATA, tmp_path, CPU, shards=on_shards / "shards")
     path = Path("transformer") / checkpoint.WEIGHTS
     assert (tmp_path / path).read_bytes() == (on_shards / path).read_bytes()
