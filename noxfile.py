@@ -102,7 +102,7 @@ def tokenize(run: nox.Session) -> None:
 
 @session("judges", default=False)
 def judges(run: nox.Session) -> None:
-    """Train the judges of sprites again by their recipe; the shipped ones were made so."""
+    """Train the judges of sprites again by their recipe; ``-- --only video,segmenter`` trains some of them."""
     install(run)
     python(run, "-m", "evaluation.judges", *run.posargs)
 

@@ -19,6 +19,8 @@ def why_not_here(backend: str, problem: Problem, heads: Heads, patience_s: float
     """None where ``backend`` can be expected to finish ``problem`` in time and in memory, otherwise the reason."""
     if problem.device != "cpu":
         return None  # a GPU says so itself, and lives on
+    if backend == "flex":  # skips tiles without a pair; a full mask has none of them
+        return too_long(flops_of(problem, heads) / CPU_FLOPS, patience_s)
     if backend not in ("sdpa", "dense"):
         return None  # linear in tokens
     pairs = problem.grid.size * problem.kv_grid.size

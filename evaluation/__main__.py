@@ -8,12 +8,14 @@ from typing import Any
 
 import tyro
 
-from evaluation import compare, score, t2i, weights_command
+from evaluation import compare, score, weights_command
+from evaluation.sessions import SESSIONS
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
 
 COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
-COMMANDS.add("t2i", (t2i.T2IOptions, t2i.run))
+for _task in SESSIONS:
+    COMMANDS.add(_task, (SESSIONS[_task].options, SESSIONS[_task].run))
 COMMANDS.add("score", (score.ScoreOptions, score.run))
 COMMANDS.add("compare", (compare.CompareOptions, compare.run))
 COMMANDS.add("weights", (weights_command.WeightsOptions, weights_command.run))

@@ -15,16 +15,14 @@ from nuwa import files, noise
 from nuwa.data.captioned import CaptionedPictures, Skipped
 from nuwa.data.coco import CocoCaptions
 from nuwa.data.images import UnreadableImage
-from nuwa.data.shards.sources import NUM_SPRITES
-from nuwa.data.sprites import Scenes, captions, draw
-from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
+from nuwa.data.sources import HeldOut, Source
+from nuwa.data.sprites import Scenes
+from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.data.streams import ShuffledStream
 from nuwa.registry import Registry
 from nuwa.tokenizers import perceptual
+from nuwa.training.on_sprites import VALIDATION, sprites_data
 from nuwa.training.prepare import TrainingData
-
-VALIDATION = 256  # held-out pictures that training measures itself on
-VOCABULARY = 20_000  # captions of sprites from which the text tokenizer takes its word pieces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,24 +124,12 @@ def sprites(options: DataOptions) -> EvaluationData:
     num = options.num or 1024
     test = SpritesPictures("test-seen", num, options.size_px)
     again = SpritesPictures("test-seen", num, options.size_px, take=1)
-    validation = SpritesPictures("val", VALIDATION, options.size_px)
-
-    def training() -> TrainingData:
-        return TrainingData(
-            name=f"sprites {test.version} train",
-            stream=SpritesStream(options.size_px),
-            validation=(validation.images(slice(None)), validation.captions),
-            vocabulary=captions(draw("train", np.arange(VOCABULARY))),
-            perceptual=perceptual.load_sprites(),
-            samples=SpritesPictures("train", NUM_SPRITES, options.size_px),
-        )
-
     return EvaluationData(
         test=Pictures(test, range(num)),
         scenes=test.scenes,
         real=Pictures(again, range(num)),
         real_scenes=again.scenes,
-        training=training,
+        training=lambda: sprites_data(options.size_px),
     )
 
 
@@ -171,11 +157,13 @@ def coco(options: DataOptions) -> EvaluationData:
         return TrainingData(
             name=f"coco {train.version} train {train.fingerprint[:16]}"
             + (f" vgg16 {files.sha256(vgg)[:8]}" if vgg else ""),
-            stream=ShuffledStream(train, options.seed),
-            validation=(test.images[:VALIDATION], test.captions[:VALIDATION]),
+            pictures=Source(
+                stream=ShuffledStream(train, options.seed),
+                samples=train,
+                validation=HeldOut(pixels=test.images[:VALIDATION], captions=test.captions[:VALIDATION]),
+            ),
             vocabulary=train.captions,
             perceptual=perceptual.load_vgg16(vgg) if vgg else None,
-            samples=train,
         )
 
     return EvaluationData(test=test, scenes=None, real=other, real_scenes=None, training=training, notes=tuple(notes))

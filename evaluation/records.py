@@ -27,7 +27,7 @@ class MetricValue:
     """One number under its protocol.
 
     ``name`` is what tables print ("FID-0", "IS", "CLIPSIM", "caption accuracy"); ``protocol`` reads
-    ``metric@family-version`` ("fid@sprites-1"); ``ci95`` is the 95% interval [lo, hi] in the unit of ``value``; ``n``
+    ``metric@family-version`` ("fid@sprites-1"); ``ci95`` is the 95% interval [lo, hi] around ``value``, in its unit; ``n``
     counts the samples behind the number.
     """
 
@@ -45,10 +45,10 @@ class MetricValue:
                 "a number without its protocol cannot be compared"
             )
         low, high = self.ci95
-        if not (math.isfinite(self.value) and math.isfinite(low) and math.isfinite(high) and low <= high):
+        if not (math.isfinite(low) and math.isfinite(high) and low <= self.value <= high):
             raise ValueError(
-                f"metric {self.name!r}: expected a finite value and an interval lo <= hi, got {self.value} in "
-                f"[{low}, {high}]; leave the metric out and name it under 'skipped'"
+                f"metric {self.name!r}: expected finite numbers lo <= value <= hi, got {self.value} in [{low}, {high}]; "
+                "leave the metric out and name it under 'skipped'"
             )
         if self.n < 1:
             raise ValueError(f"metric {self.name!r}: expected n >= 1 samples, got {self.n}; leave the metric out")

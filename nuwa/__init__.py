@@ -4,5 +4,6 @@ from nuwa.grid import Grid
 from nuwa.presets import PRESETS
 from nuwa.sampling import Sampling
 from nuwa.system import Nuwa
+from nuwa.tasks import TASKS
 
-__all__ = ["PRESETS", "Grid", "Nuwa", "Sampling"]
+__all__ = ["PRESETS", "TASKS", "Grid", "Nuwa", "Sampling"]

@@ -50,6 +50,11 @@ class Grid:
         """Coordinates (s, 3) int64 of all cells in raster order, columns ``t h w``."""
         return _coordinates(self.t, self.h, self.w).to(device or "cpu")
 
+    def check_within(self, largest: Grid, what: str = "grid") -> None:
+        """ValueError unless this grid fits into the ``largest`` on every axis."""
+        if any(mine > most for mine, most in zip(self.shape, largest.shape, strict=True)):
+            raise ValueError(f"{what}: expected at most {largest} (frames x rows x columns), got {self}")
+
     def check(self, length: int, what: str = "tokens") -> None:
         """ValueError unless ``length`` is the number of cells of this grid."""
         if length != self.size:

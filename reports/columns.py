@@ -74,6 +74,11 @@ class Look:
         text = f"{value * self.scale:.{self.decimals}f}"
         return text.removeprefix("-") if float(text) == 0 else text
 
+    def interval(self, low: float, high: float) -> str:
+        """An interval as printed, ``1.93–2.52``."""
+        joint = " to " if min(low, high) < 0 else "–"  # a minus sign beside a dash would be misread
+        return f"{self.text(low)}{joint}{self.text(high)}"
+
 
 def look(metric: str) -> Look:
     """How ``metric`` is printed: shares in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""

@@ -1,13 +1,7 @@
-"""Two records side by side: what changed, and which change is more than chance.
-
-The interval of a difference comes from the two intervals by the method of variance estimates recovery (Zou & Donner
-2008, Statistics in Medicine 27:1693), for independent estimates. Two runs on the same samples vary together, so for
-them the interval is too wide rather than too narrow: a change called clear is one.
-"""
+"""Two records side by side: what changed, and which change is more than chance (:mod:`reports.difference`)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -15,6 +9,7 @@ from typing import Any, Literal
 from evaluation.records import MetricValue, Record
 from reports import escape
 from reports.columns import look_of_column
+from reports.difference import Number, difference
 
 Verdict = Literal["better", "worse", "no clear change"]
 
@@ -67,7 +62,8 @@ def compare(before: Record, after: Record) -> Comparison:
         (role, was), (_, now) = old[key], new[key]
         if was.higher_is_better != now.higher_is_better:
             raise ValueError(f"metric {was.name!r}: the records disagree on higher_is_better; run both again")
-        changes.append(Change(row=key[0], role=role, before=was, after=now, **_difference(was, now)))
+        low, high = difference(_number(was), _number(now))
+        changes.append(Change(row=key[0], role=role, before=was, after=now, low=low, high=high))
     order = list(old)
     return Comparison(
         changes=tuple(sorted(changes, key=lambda c: order.index((c.row, c.before.name, c.before.protocol)))),
@@ -91,19 +87,8 @@ def _numbers(record: Record) -> dict[tuple[str, str, str], tuple[str, MetricValu
     return {(row.name, m.name, m.protocol): (row.role, m) for row in record.rows for m in row.metrics}
 
 
-def _difference(was: MetricValue, now: MetricValue) -> dict[str, float]:
-    """Bounds of now - was."""
-    (was_down, was_up), (now_down, now_up) = _arms(was), _arms(now)
-    difference = now.value - was.value
-    return {"low": difference - math.hypot(now_down, was_up), "high": difference + math.hypot(now_up, was_down)}
-
-
-def _arms(metric: MetricValue) -> tuple[float, float]:
-    """Distances from the value down and up to its bounds; half the width each where the value lies outside of them."""
-    low, high = metric.ci95
-    if low <= metric.value <= high:
-        return metric.value - low, high - metric.value
-    return (high - low) / 2, (high - low) / 2  # a bootstrap interval of a biased estimate, such as FID
+def _number(metric: MetricValue) -> Number:
+    return Number(metric.value, *metric.ci95)
 
 
 def _settings(before: Record, after: Record) -> Iterator[str]:

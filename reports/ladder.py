@@ -25,7 +25,7 @@ class Rung:
     name: str
     role: str
     text: str
-    half: str
+    interval: str
     place: float
     low: float
     high: float
@@ -72,13 +72,14 @@ def _ladder(metric: str, protocol: str, rows: pd.DataFrame) -> Ladder:
     better = bool(rows["higher_is_better"].iloc[0])
     models = rows[rows["role"] == "model"]
     best = models.index[int(models["value"].argmax() if better else models["value"].argmin())]
-    logarithmic, place = _axis(rows, better)
+    logarithmic = not better and rows["value"].min() > 0 and rows["value"].max() / rows["value"].min() > _LOG_RATIO
+    place = _axis(rows, better, logarithmic)
     rungs = [
         Rung(
             name=str(row["row"]),
             role=str(row["role"]),
             text=look.text(row["value"]),
-            half=look.text((row["ci95_high"] - row["ci95_low"]) / 2),
+            interval=look.interval(row["ci95_low"], row["ci95_high"]),
             place=place(row["value"]),
             low=min(place(row["ci95_low"]), place(row["ci95_high"])),
             high=max(place(row["ci95_low"]), place(row["ci95_high"])),
@@ -93,14 +94,13 @@ def _ladder(metric: str, protocol: str, rows: pd.DataFrame) -> Ladder:
         protocol=protocol,
         logarithmic=logarithmic,
         rungs=tuple(sorted(rungs, key=lambda rung: (rung.role == "model", rung.leads))),  # models are drawn last
-        way=_way(rows, models["value"].max() if better else models["value"].min(), look),
+        way=_way(rows, models["value"].max() if better else models["value"].min(), look, logarithmic),
     )
 
 
-def _axis(rows: pd.DataFrame, better: bool) -> tuple[bool, Callable[[float], float]]:
-    """Whether the line is logarithmic, and the place of a value on it: 4% for the worst row, 96% for the best."""
+def _axis(rows: pd.DataFrame, better: bool, logarithmic: bool) -> Callable[[float], float]:
+    """The place of a value on the line: 4% for the worst row, 96% for the best."""
     values = rows["value"]
-    logarithmic = not better and values.min() > 0 and values.max() / values.min() > _LOG_RATIO
     scale = math.log if logarithmic else float
     low, high = scale(values.min()), scale(values.max())
 
@@ -110,15 +110,19 @@ def _axis(rows: pd.DataFrame, better: bool) -> tuple[bool, Callable[[float], flo
         share = share if better else 1 - share
         return round(min(max(4 + 92 * share, 0.5), 99.5), 2)
 
-    return logarithmic, place
+    return place
 
 
-def _way(rows: pd.DataFrame, best: float, look: Look) -> str | None:
-    """The leading model's share of the way from baseline to real data, in words."""
+def _way(rows: pd.DataFrame, best: float, look: Look, logarithmic: bool) -> str | None:
+    """The leading model's share of the way from baseline to real data, in words, measured along the line."""
     real, baseline = rows.loc[rows["role"] == "real", "value"], rows.loc[rows["role"] == "baseline", "value"]
     if real.empty or baseline.empty or look.text(real.iloc[0]) == look.text(baseline.iloc[0]):
         return None
-    share = (best - baseline.iloc[0]) / (real.iloc[0] - baseline.iloc[0])
+    at = math.log if logarithmic else float
+    share = (at(best) - at(baseline.iloc[0])) / (at(real.iloc[0]) - at(baseline.iloc[0]))
     if share >= 1:
         return "level with real data or beyond"
-    return f"{100 * share:.0f}% of the way from baseline to real data" if share > 0 else "no better than the baseline"
+    if share <= 0:
+        return "no better than the baseline"
+    where = ", on a logarithmic line" if logarithmic else ""
+    return f"{100 * share:.0f}% of the way from baseline to real data{where}"

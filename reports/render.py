@@ -1,7 +1,7 @@
 """A table written down: Markdown, LaTeX, aligned text and CSV. HTML is :mod:`reports.page`'s part.
 
 All writers agree: rows in groups, the best model value bold (or ``*`` on a terminal) and the second underlined (``_``),
-half the 95% interval behind ±, notes below. The same tables give the same bytes.
+the 95% interval behind the value or, on a terminal, below it, notes at the foot. The same tables give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from reports import escape
 from reports.tables import Cell, Table
 
 TEMPLATES = Path(__file__).with_name("templates")
+MARKS_NOTE = (
+    "* best, _ second among models under one protocol, data set and n; those that do not differ clearly share a mark"
+)
 _TEXT_MARKS = {"best": "*", "second": "_", None: " "}
 
 
@@ -30,7 +33,7 @@ def _markdown(table: Table) -> str:
         if cell is None:
             return "–"
         text = {"best": f"**{cell.text}**", "second": f"<u>{cell.text}</u>", None: cell.text}[cell.mark]
-        return text + (f" <sub>±{cell.half}</sub>" if cell.half else "")
+        return text + (f" <sub>{cell.spread}</sub>" if cell.spread else "")
 
     heads = [f"{escape.markdown(c.heading)}{f' <sup>{c.letter}</sup>' if c.letter else ''}" for c in table.columns]
     lines = [f"### {escape.markdown(table.title)}", ""]
@@ -39,8 +42,9 @@ def _markdown(table: Table) -> str:
         lines.append(f"| **{escape.markdown(group.title)}** |" + " |" * len(heads))
         for row in group.rows:
             name = escape.markdown(row.name)
+            name = f"*{name}*" if group.kind == "published" else name
             lines.append(
-                f"| {f'*{name}*' if group.kind == 'published' else name} | " + " | ".join(map(cell, row.cells)) + " |"
+                f"| {name}{f' <sup>{row.note}</sup>' if row.note else ''} | {' | '.join(map(cell, row.cells))} |"
             )
     notes = [f"{f'<sup>{mark}</sup> ' if mark else ''}{escape.markdown(text)}  " for mark, text in table.notes]
     return "\n".join([*lines, "", *notes]).rstrip() + "\n"
@@ -50,14 +54,17 @@ def text(table: Table) -> str:
     """The table aligned for a terminal; ``*`` stands behind the best model value, ``_`` behind the second."""
 
     def cell(cell: Cell | None) -> str:
-        if cell is None:
-            return "–  "
-        return f"{cell.text}{f' ±{cell.half}' if cell.half else ''} {_TEXT_MARKS[cell.mark]}"
+        return "–  " if cell is None else f"{cell.text} {_TEXT_MARKS[cell.mark]}"
 
     body: list[tuple[str, list[str]] | str] = []
     for group in table.groups:
         body.append(escape.plain(group.title))
-        body += [(f"  {escape.plain(row.name)}", [cell(c) for c in row.cells]) for row in group.rows]
+        for row in group.rows:
+            name = f"  {escape.plain(row.name)}{f' [{row.note}]' if row.note else ''}"
+            body.append((name, [cell(c) for c in row.cells]))
+            spreads = [f"{c.spread}  " if c is not None and c.spread else "" for c in row.cells]
+            if any(spreads):
+                body.append(("", spreads))
     rows = [line for line in body if isinstance(line, tuple)]
     names = max([escape.width(name) for name, _ in rows], default=0)
     widths = [max([8, *(escape.width(cells[i]) for _, cells in rows)]) for i in range(len(table.columns))]
@@ -78,7 +85,7 @@ def text(table: Table) -> str:
     lines = [escape.plain(table.title), rule, *(line("", part) for part in zip(*heads, strict=True)), rule]
     lines += [entry if isinstance(entry, str) else line(*entry) for entry in body]
     if any(c is not None and c.mark for group in table.groups for row in group.rows for c in row.cells):
-        lines += [rule, "* best, _ second among models under one protocol, data set and n"]
+        lines += [rule, MARKS_NOTE]
     else:
         lines.append(rule)
     return "\n".join([*lines, *(f"{mark} {note}".strip() for mark, note in table.notes)]) + "\n"
@@ -92,7 +99,7 @@ def latex(tables: Sequence[Table]) -> str:
             return "--"
         number = escape.latex(cell.text)
         number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}", None: number}[cell.mark]
-        return number + (rf"\,{{\tiny$\pm${escape.latex(cell.half)}}}" if cell.half else "")
+        return number + (rf"\,{{\tiny {escape.latex(cell.spread)}}}" if cell.spread else "")
 
     return _render("table.tex.j2", tables=tables, cell=cell, latex=escape.latex)
 

@@ -13,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from evaluation.records import Record
 from reports.columns import Look, leading_columns, look_of_column, title_of
+from reports.difference import Number, is_clear
 
 Mark = Literal["best", "second"]
 Kind = Literal["model", "reference", "published"]
@@ -55,23 +58,22 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One number as printed (``text``, half the width of its 95% interval ``half``) and as recorded."""
+    """One number as printed (``text``; ``spread``, its 95% interval or what was published) and as recorded."""
 
     text: str
-    half: str | None = None
+    spread: str | None = None
     value: float | None = None
-    low: str | None = None
-    high: str | None = None
     n: int | None = None
     mark: Mark | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow:
-    """A name and one cell or ``None`` per column; ``source`` says where the row comes from."""
+    """A name and one cell or ``None`` per column; ``source`` says where the row comes from, ``note`` marks a footnote."""
 
     name: str
     source: str
+    note: str | None = None
     cells: tuple[Cell | None, ...]
 
 
@@ -98,10 +100,10 @@ class Table:
 def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
     """Records, by the name they go by, as a tidy frame: one number a row, marked "best" or "second" where it is.
 
-    Columns: ``record task data fingerprint row role metric protocol value ci95_low ci95_high n higher_is_better mark``.
+    Columns: ``record task data fingerprint row role note metric protocol value ci95_low ci95_high n higher_is_better mark``.
     Only rows of role "model" are ranked, within one metric, protocol, data set and sample count, where at least two
-    compete; values that print the same share a mark. ValueError where a row gives one metric twice or rows disagree on
-    the direction.
+    compete; those that do not differ clearly, or print the same, share a mark. ``note`` is what the record says of the row
+    in its sampling. ValueError where a row gives one metric twice or rows disagree on the direction.
     """
     frame = pd.DataFrame(
         [
@@ -112,6 +114,7 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
                 "fingerprint": record.dataset.fingerprint,
                 "row": row.name,
                 "role": row.role,
+                "note": row.sampling.get("note") or "",
                 "metric": metric.name,
                 "protocol": metric.protocol,
                 "value": metric.value,
@@ -125,7 +128,7 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
             for metric in row.metrics
         ],
         columns=[
-            *("record", "task", "data", "fingerprint", "row", "role", "metric", "protocol"),
+            *("record", "task", "data", "fingerprint", "row", "role", "note", "metric", "protocol"),
             *("value", "ci95_low", "ci95_high", "n", "higher_is_better"),
         ],
     )
@@ -153,11 +156,20 @@ def _marks(frame: pd.DataFrame) -> pd.Series[str]:
             continue
         column = frame[(frame["metric"] == metric) & (frame["protocol"] == protocol)]
         look = look_of_column(str(metric), list(column["value"]))
-        printed = rivals["value"].map(look.text).astype(float)
-        rank = printed.rank(method="dense", ascending=not rivals["higher_is_better"].iloc[0])
-        marks[rank.index[rank == 1]] = "best"
-        marks[rank.index[rank == 2]] = "second"
+        left = rivals.sort_values("value", ascending=not rivals["higher_is_better"].iloc[0])
+        for mark in ("best", "second"):
+            if len(left):
+                alike = _alike(left, look)
+                marks[left.index[alike]] = mark
+                left = left[~alike]
     return marks
+
+
+def _alike(rivals: pd.DataFrame, look: Look) -> NDArray[np.bool_]:
+    """Which of some rows, the best first, do not differ clearly from the best or print the same."""
+    first, *others = (Number(*each) for each in rivals[["value", "ci95_low", "ci95_high"]].itertuples(index=False))
+    same = [look.text(each.value) == look.text(first.value) or not is_clear(first, each) for each in others]
+    return np.array([True, *same])
 
 
 def leading(frame: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -206,6 +218,7 @@ def _table(slug: str, title: str, ours: pd.DataFrame, theirs: pd.DataFrame, orde
     groups = [*_our_groups(ours, columns, looks), *_published_groups(theirs, columns)]
     notes = [(column.letter or "", _protocol_note(ours, column)) for column in columns if column.letter]
     merged = list(dict.fromkeys(notes))
+    merged += [(mark, note) for note, mark in _footnotes(ours).items()]
     if any(group.kind == "reference" for group in groups):
         merged.append(("", REFERENCE_NOTE))
     if len(theirs):
@@ -241,11 +254,11 @@ def _letters(count: int) -> list[str]:
 def _protocol_note(ours: pd.DataFrame, column: Column) -> str:
     mine = ours[ours["protocol"] == column.protocol]
     low, high = int(mine["n"].min()), int(mine["n"].max())
-    return f"{column.protocol}, n = {low:,}" + (f" to {high:,}" if high > low else "") + ", ± half a 95% interval"
+    return f"{column.protocol}, n = {low:,}" + (f" to {high:,}" if high > low else "") + ", with 95% intervals"
 
 
 def _our_groups(ours: pd.DataFrame, columns: Sequence[Column], looks: Sequence[Look]) -> list[Group]:
-    several = ours["record"].nunique() > 1
+    several, footnotes = ours["record"].nunique() > 1, _footnotes(ours)
     groups = []
     for (data, _), on_data in ours.groupby(["data", "fingerprint"], sort=False):
         kinds: tuple[tuple[Kind, str, pd.DataFrame], ...] = (
@@ -256,7 +269,7 @@ def _our_groups(ours: pd.DataFrame, columns: Sequence[Column], looks: Sequence[L
             rows = [
                 (
                     _REFERENCE_ORDER.get(str(numbers["role"].iloc[0]), -1),
-                    _row(str(record), str(name), numbers, columns, looks),
+                    _row(str(record), str(name), numbers, columns, looks, footnotes.get(str(numbers["note"].iloc[0]))),
                 )
                 for (record, name), numbers in part.groupby(["record", "row"], sort=False)
             ]
@@ -268,24 +281,34 @@ def _our_groups(ours: pd.DataFrame, columns: Sequence[Column], looks: Sequence[L
     return groups
 
 
-def _row(record: str, name: str, numbers: pd.DataFrame, columns: Sequence[Column], looks: Sequence[Look]) -> TableRow:
+def _footnotes(ours: pd.DataFrame) -> dict[str, str]:
+    """What records say of their rows, each with its mark: 1, 2, …"""
+    notes = [note for note in ours["note"].drop_duplicates() if note]
+    return {str(note): str(number) for number, note in enumerate(notes, start=1)}
+
+
+def _row(
+    record: str,
+    name: str,
+    numbers: pd.DataFrame,
+    columns: Sequence[Column],
+    looks: Sequence[Look],
+    note: str | None,
+) -> TableRow:
     found = {(number.metric, number.protocol): number for number in numbers.itertuples(index=False)}
     cells = [
         _cell(found.get((column.metric, column.protocol)), look) for column, look in zip(columns, looks, strict=True)
     ]
-    return TableRow(name=name, source=record, cells=tuple(cells))
+    return TableRow(name=name, source=record, note=note, cells=tuple(cells))
 
 
 def _cell(number: Any, look: Look) -> Cell | None:
     if number is None:
         return None
-    low, high = float(number.ci95_low), float(number.ci95_high)
     return Cell(
         text=look.text(number.value),
-        half=look.text((high - low) / 2),
+        spread=look.interval(float(number.ci95_low), float(number.ci95_high)),
         value=float(number.value),
-        low=look.text(low),
-        high=look.text(high),
         n=int(number.n),
         mark=number.mark or None,
     )
@@ -302,8 +325,8 @@ def _published_groups(theirs: pd.DataFrame, columns: Sequence[Column]) -> list[G
             for number in numbers.to_dict("records"):
                 if number["metric"] in first:
                     value = None if math.isnan(number["number"]) else float(number["number"])
-                    half = number["plus_minus"] or None
-                    cells[first[number["metric"]]] = Cell(text=number["value"], half=half, value=value)
+                    spread = f"±{number['plus_minus']}" if number["plus_minus"] else None
+                    cells[first[number["metric"]]] = Cell(text=number["value"], spread=spread, value=value)
             source = f"{numbers['paper'].iloc[0]}, {numbers['source_table'].iloc[0]}; {numbers['note'].iloc[-1]}"
             rows.append(TableRow(name=str(label), source=source, cells=tuple(cells)))
         table = on_data["source_table"].iloc[0]

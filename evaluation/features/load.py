@@ -16,6 +16,8 @@ from evaluation.features.kinetics import LAST_LAYERS
 from evaluation.features.video import I3D_STATE_DICT, I3D_TORCHSCRIPT, load_video_judge
 from evaluation.judges import clip as sprites_clip
 from evaluation.judges import image as sprites_image
+from evaluation.judges import segmenter as sprites_segmenter
+from evaluation.judges import video as sprites_video
 from evaluation.protocols import PictureProtocol, openai_clip
 from nuwa.registry import Registry
 
@@ -31,7 +33,8 @@ for name in openai_clip.SHA256:
 NETWORKS.add("dinov2-vitl14", load_dinov2)
 NETWORKS.add(sprites_image.NAME, lambda protocol, folder, device: judges.load_image_judge(device))  # noqa: ARG005
 NETWORKS.add(sprites_clip.NAME, lambda protocol, folder, device: judges.load_clip_judge(device))  # noqa: ARG005
-
+NETWORKS.add(sprites_video.NAME, lambda protocol, folder, device: judges.load_video_judge(device))  # noqa: ARG005
+NETWORKS.add(sprites_segmenter.NAME, lambda protocol, folder, device: judges.load_segmenter(device))  # noqa: ARG005
 
 for name in (*LAST_LAYERS, I3D_STATE_DICT, I3D_TORCHSCRIPT):
     NETWORKS.add(name, load_video_judge)

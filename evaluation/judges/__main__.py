@@ -6,21 +6,25 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import tyro
 from torch import nn
 
-from evaluation.judges import clip, image, weights
+from evaluation.judges import clip, image, segmenter, video, weights
 from evaluation.judges.measure import SPLITS, measure_clip, measure_image
+from evaluation.judges.measure_clips import measure_segmenter, measure_video
 from evaluation.judges.recipe import Recipe
 from evaluation.judges.train_clip import ClipRecipe, train_clip
 from evaluation.judges.train_image import ImageRecipe, train_image
+from evaluation.judges.train_segmenter import SegmenterRecipe, train_segmenter
+from evaluation.judges.train_video import VideoRecipe, train_video
 from evaluation.provenance import environment
 from nuwa.errors import run_cli
+from nuwa.registry import suggest
 
-JudgeName = Literal["image", "clip"]
+JudgeName = Literal["image", "clip", "video", "segmenter"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,21 +33,34 @@ class Options:
 
     out: Path = Path("runs/judges")
     """Folder for the weights; judges already in it and not trained now stay as they are."""
-    judges: tuple[JudgeName, ...] = ("image", "clip")
-    """Which to train."""
+    only: str = ",".join(get_args(JudgeName))
+    """Which to train, separated by commas."""
     threads: int = 1
     """CPU threads; weights are the same again only with the same number."""
     measured: int = 8192
-    """Test pictures of each split behind the figures in ``judges.json``."""
+    """Test pictures or clips of each split behind the figures in ``judges.json``."""
     image: ImageRecipe = field(default_factory=ImageRecipe)
     clip: ClipRecipe = field(default_factory=ClipRecipe)
+    video: VideoRecipe = field(default_factory=VideoRecipe)
+    segmenter: SegmenterRecipe = field(default_factory=SegmenterRecipe)
+
+    def __post_init__(self) -> None:
+        for name in self.chosen:
+            if name not in get_args(JudgeName):
+                known = list(get_args(JudgeName))
+                raise ValueError(f"unknown judge {name!r}{suggest(name, known)} (known: {', '.join(known)})")
+
+    @property
+    def chosen(self) -> list[JudgeName]:
+        """Judges to train, in order."""
+        return [name.strip() for name in self.only.split(",")]  # type: ignore[misc]  # checked above
 
 
 def main(arguments: list[str]) -> None:
     """Train what ``arguments`` ask for."""
     options = tyro.cli(Options, args=arguments)
     torch.set_num_threads(options.threads)
-    for judge in options.judges:
+    for judge in options.chosen:
         _TRAIN[judge](options)
 
 
@@ -66,7 +83,31 @@ def _clip(options: Options) -> None:
     _note("clip", {split: measure_clip(judge, split, options.measured) for split in SPLITS}, options)
 
 
-_TRAIN: dict[JudgeName, Callable[[Options], None]] = {"image": _image, "clip": _clip}
+def _video(options: Options) -> None:
+    network, seconds = train_video(options.video)
+    header = {
+        "name": video.NAME,
+        "config": {"widths": options.video.widths, "num_features": options.video.num_features},
+    }
+    _ship("video", video.NAME, network, header, options.video, seconds, options)
+    judge = video.load_video_judge(folder=options.out)
+    _note("video", {split: measure_video(judge, split, options.measured) for split in SPLITS}, options)
+
+
+def _segmenter(options: Options) -> None:
+    network, seconds = train_segmenter(options.segmenter)
+    header = {"name": segmenter.NAME, "config": {"widths": options.segmenter.widths}}
+    _ship("segmenter", segmenter.NAME, network, header, options.segmenter, seconds, options)
+    judge = segmenter.load_segmenter(folder=options.out)
+    _note("segmenter", {split: measure_segmenter(judge, split, options.measured) for split in SPLITS}, options)
+
+
+_TRAIN: dict[JudgeName, Callable[[Options], None]] = {
+    "image": _image,
+    "clip": _clip,
+    "video": _video,
+    "segmenter": _segmenter,
+}
 
 
 def _ship(

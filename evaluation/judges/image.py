@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from evaluation.judges import weights
 from evaluation.judges.frozen import Judge
+from evaluation.judges.layers import Residual, conv
 from evaluation.judges.pictures import prepare
 from nuwa.data.sprites import world
 
@@ -50,11 +51,11 @@ class ImageNetwork(nn.Module):
         fine, coarse = widths
         self.trunk = nn.Sequential(
             nn.PixelUnshuffle(2),  # 16×16 cells that still hold every pixel: small shapes differ in single ones
-            *_conv(12, fine, 3, padding=1),
+            *conv(12, fine, 3, padding=1),
             Residual(fine),
-            *_conv(fine, coarse, 3, stride=2, padding=1),
+            *conv(fine, coarse, 3, stride=2, padding=1),
             Residual(coarse),
-            *_conv(coarse, coarse, 4, stride=2),  # 8×8 cells to the nine places
+            *conv(coarse, coarse, 4, stride=2),  # 8×8 cells to the nine places
         )
         self.place = nn.Conv2d(coarse, sum(PLACE_LOGITS), 1)
         self.neck = nn.Sequential(
@@ -101,27 +102,3 @@ def load_image_judge(device: torch.device | str = "cpu", *, folder: Path = weigh
     network = ImageNetwork(**stored.header["config"])
     network.load_state_dict(stored.tensors)
     return ImageJudge(network, sha256=stored.sha256).to(device)
-
-
-class Residual(nn.Module):
-    """Two 3×3 convolutions beside the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            *_conv(width, width, 3, padding=1),
-            nn.Conv2d(width, width, 3, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to the same."""
-        return torch.relu(x + self.body(x))
-
-
-def _conv(inside: int, outside: int, kernel: int, *, stride: int = 1, padding: int = 0) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(inside, outside, kernel, stride=stride, padding=padding, bias=False),
-        nn.BatchNorm2d(outside),
-        nn.ReLU(),
-    )

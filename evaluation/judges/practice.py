@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nuwa import noise
-from nuwa.data.sprites import Scenes, draw, world
+from nuwa.data.sprites import Clips, Scenes, draw, draw_clips, world
+from nuwa.data.sprites.scenes import reorder, slot_order
 
 CHANGES = ("shape", "colour", "size", "place", "background", "swap", "drop")
 """What :func:`vary` changes: an attribute of one object, the background, the colours of two objects, their number."""
@@ -76,7 +77,8 @@ def vary(scenes: Scenes, stream: int, *, change: str | None = None) -> Scenes:
         value[name][row, gone] = -1
     value["radius"][row, gone] = 0.0
     value["num_objects"][row] -= 1
-    return _sorted(Scenes(**value))
+    varied = Scenes(**value)
+    return reorder(varied, slot_order(varied))
 
 
 def identity(scenes: Scenes) -> Ints:
@@ -105,12 +107,10 @@ def _free_place(scenes: Scenes, row: Ints, stream: int) -> Ints:
     return np.where(taken, -1.0, wish).argmax(axis=1)
 
 
-def _sorted(scenes: Scenes) -> Scenes:
-    """Objects from the largest to the smallest, then by place, absent ones last: the order of the sprites world."""
-    rank = -scenes.size * len(world.PLACES) + scenes.place
-    order = np.argsort(np.where(scenes.shape >= 0, rank, np.iinfo(np.int64).max), axis=1, kind="stable")
-    value = dict(vars(scenes))
-    for name in ("shape", "colour", "size", "place", "radius"):
-        value[name] = np.take_along_axis(value[name], order, axis=1)
-    value["centre"] = np.take_along_axis(scenes.centre, order[..., None], axis=1)
-    return Scenes(**value)
+def practice_clips(indices: ArrayLike) -> Clips:
+    """Clips of the train split with colours drawn again, so that every combination of shape, colour and action occurs."""
+    clips = draw_clips("train", indices)
+    row, slot = np.asarray(indices, dtype=np.int64)[:, None], np.arange(world.MAX_OBJECTS)
+    colour = noise.integers(noise.key("judges", "practice clips", "colour"), len(world.COLOURS), row, slot)
+    scenes = replace(clips.scenes, colour=np.where(clips.action >= 0, colour, -1))
+    return replace(clips, scenes=scenes)

@@ -6,6 +6,8 @@ from evaluation.metrics.caption_accuracy import CaptionAccuracy
 from evaluation.metrics.clip_distance import FVD, FIDVid
 from evaluation.metrics.clipsim import CLIPSIM, CLIPScore
 from evaluation.metrics.cmmd import CMMD
+from evaluation.metrics.codebook import CodebookUsage
+from evaluation.metrics.edit_accuracy import EditAccuracy
 from evaluation.metrics.fd_infinity import FDInfinity
 from evaluation.metrics.fid import CLIPFID, FID, FDDINOv2
 from evaluation.metrics.fid_img import FIDImg
@@ -41,8 +43,10 @@ __all__ = [
     "ActionAccuracy",
     "CLIPScore",
     "CaptionAccuracy",
+    "CodebookUsage",
     "DetectedPixelAccuracy",
     "Difference",
+    "EditAccuracy",
     "Estimate",
     "FDDINOv2",
     "FDInfinity",

@@ -44,14 +44,14 @@ def bootstrap_means(values: ArrayLike, replicates: int, seed: int, weights: Arra
 
 
 def centred_interval(value: float, replicates: ArrayLike, low: float = -np.inf, high: float = np.inf) -> Interval:
-    """95% interval around ``value`` as wide as the middle 95% of the replicates, cut to ``low``…``high``.
+    """95% interval around ``value`` as wide as the middle 95% of the replicates, cut to ``low``…``high``; it holds ``value``.
 
     Replicates are moved so that their mean is ``value``: resampling repeats samples, which raises a Fréchet distance
     and shifts every replicate, and plain percentiles would then leave the number outside its own interval.
     """
     replicates = np.asarray(replicates, dtype=np.float64)
     below, above = (float(edge) for edge in np.quantile(replicates - replicates.mean(), [0.025, 0.975]))
-    return max(low, value + min(below, 0.0)), min(high, value + max(above, 0.0))
+    return min(value, max(low, value + min(below, 0.0))), max(value, min(high, value + max(above, 0.0)))
 
 
 def wilson_interval(share: float, n: float) -> Interval:

@@ -140,3 +140,27 @@ class CaptionAccuracyProtocol(Protocol):
     colours: int = 8
     sizes: int = 3
     backgrounds: int = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditAccuracyProtocol(CaptionAccuracyProtocol):
+    """Share of edits that the judge confirms: at its place it sees the edited object as the target shows it.
+
+    With all its attributes; or nothing, where an object was removed; or the new background.
+    """
+
+    metric: str = "edit-accuracy"
+    actions: int | None = None
+    """Number of actions that the judge tells apart; ``None`` for pictures, in which nothing moves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodebookProtocol(Protocol):
+    """How much of its codebook a tokenizer uses on a test set, by the tokens of its own encoder."""
+
+    metric: str = "codebook"
+    network: str = "the tokenizer that is scored"
+    layer: str = "tokens"
+    weights_sha256: str | None = None
+    interval: Literal["wilson-jackknife"] = "wilson-jackknife"
+    """Of the share of codes in use; that of the perplexity is the bootstrap's."""

@@ -100,6 +100,7 @@ _MAPS = "it needs maps of classes, and files of pictures are none; feed its clas
 
 ELSEWHERE = {
     "caption-accuracy": "it needs the scenes that captions name, which files do not hold; nox -s eval-t2i gives it",
+    "edit-accuracy": "it needs what edits ask for, which files do not hold",
     "acc": _LABELS,
     **dict.fromkeys(("pa", "fwiou", "miou", "detected-pa"), _MAPS),
 }

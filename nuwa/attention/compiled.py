@@ -8,9 +8,8 @@ multiplied, so a NaN can spread further than its window.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from nuwa.attention import local, native
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.shifts import Offset, Sliced, offsets
 from nuwa.attention.spec import Nearby3D
+from nuwa.attention.whole import VARIANTS, compile_whole
 from nuwa.grid import Grid
 
 MOST_OFFSETS = 64
@@ -27,9 +27,6 @@ MOST_OFFSETS = 64
 
 CHUNK = 2**21
 """Numbers of a chunk of queries. Fused loops do not need it in the cache, and calling them has a price of its own."""
-
-VARIANTS = 64
-"""Compiled functions kept, counting windows, grids, dtypes and head widths."""
 
 
 class Unrolled:
@@ -73,21 +70,7 @@ class Unrolled:
 def _compiled(spec: Nearby3D, grid: Grid, causal: bool, device: str) -> tuple[local.Forward, local.Backward]:
     with torch.inference_mode(False):
         near = Unrolled(offsets(spec, grid, causal), grid, device)
-    return _compile(partial(local.forward, near)), _compile(partial(local.backward, near))
-
-
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    # fullgraph: what cannot be compiled fails, instead of running slowly and unnoticed. Sizes are fixed, as index
-    # arithmetic on symbols takes the compiler minutes; the limit is on sizes, dtypes and windows together.
-    compiled = torch.compile(function, fullgraph=True, dynamic=False)
-
-    from torch._dynamo import config  # seconds to import, and needed only here
-
-    def run(*chunk: Tensor) -> Any:
-        with config.patch(recompile_limit=VARIANTS):
-            return compiled(*chunk)
-
-    return run
+    return compile_whole(partial(local.forward, near)), compile_whole(partial(local.backward, near))
 
 
 def local_compiled(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: Tensor | None = None) -> Tensor:

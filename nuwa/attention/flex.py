@@ -18,6 +18,7 @@ from nuwa.attention import native
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.masks import CACHED
 from nuwa.attention.spec import AttentionSpec
+from nuwa.attention.whole import compile_whole
 from nuwa.grid import Grid
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -87,7 +88,7 @@ def mask_mod(
 def _compiled() -> Any:
     from torch.nn.attention.flex_attention import flex_attention
 
-    return torch.compile(flex_attention, dynamic=False)
+    return compile_whole(flex_attention)
 
 
 def why_not(problem: Problem) -> str | None:

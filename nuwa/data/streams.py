@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +19,44 @@ class Stream(Protocol):
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
         """Pictures uint8 (size, 3, h, w), or clips (size, t, 3, h, w), and captions of training step ``step``."""
+
+
+@runtime_checkable
+class MapStream(Stream, Protocol):
+    """One whose pictures or clips have segmentation maps, which serve as sketches."""
+
+    def maps(self, step: int, size: int) -> Tensor:
+        """Segmentation maps uint8 (size, h, w) or (size, t, h, w) of what ``batch(step, size)`` shows."""
+
+
+@dataclass(frozen=True)
+class PicturesAndFrames:
+    """Half pictures, half frames of clips: what one tokenizer for both learns from, and one for their maps."""
+
+    pictures: Stream
+    clips: Stream
+    frames: int  # of a clip
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
+        """See :class:`Stream`; a frame has the caption of its clip."""
+        still, count = size - size // 2, size // 2
+        pictures, captions = self.pictures.batch(step, still)
+        if not count:
+            return pictures, captions
+        clips, moving = self.clips.batch(step, self._clips(count))
+        frames = clips.flatten(0, 1)[:count]
+        return torch.cat([pictures, frames]), captions + [moving[row // self.frames] for row in range(count)]
+
+    def maps(self, step: int, size: int) -> Tensor:
+        """See :class:`MapStream`; of streams that have maps."""
+        assert isinstance(self.pictures, MapStream)
+        assert isinstance(self.clips, MapStream)
+        still, count = size - size // 2, size // 2
+        pictures = self.pictures.maps(step, still)
+        return torch.cat([pictures, self.clips.maps(step, self._clips(count)).flatten(0, 1)[:count]])
+
+    def _clips(self, count: int) -> int:
+        return -(-count // self.frames)
 
 
 class ShuffledStream:

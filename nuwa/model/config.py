@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from nuwa.attention import ATTENTION, AttentionSpec, Full, Nearby3D, Pattern, over_layers
 from nuwa.grid import Grid
+
+ConditionName = Literal["text", "sketch", "partial"]
+"""What an encoder can read: words, a sketch, and the target itself with hidden cells (the masked-condition route)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +29,7 @@ class ModelSizes:
     encoder_attention: Pattern = Nearby3D()
     decoder_attention: Pattern = Nearby3D()
     stem: Literal["nearby", "raster"] = "nearby"
+    conditions: tuple[ConditionName, ...] = ("text",)
 
     def __post_init__(self) -> None:
         for name in ("d", "num_heads", "encoder_layers", "decoder_layers", "ff_ratio"):
@@ -39,10 +43,31 @@ class ModelSizes:
             _check_pattern(name, getattr(self, name))
         if self.stem not in ("nearby", "raster"):
             raise ValueError(f"stem: expected 'nearby' or 'raster', got {self.stem!r}")
+        known = get_args(ConditionName)
+        if self.conditions != tuple(name for name in known if name in self.conditions) or "text" not in self.conditions:
+            raise ValueError(
+                f"conditions: expected 'text' and others of {known} in this order, got {self.conditions!r}"
+            )
 
-    def on(self, grid: Grid, *, num_codes: int, vocab_size: int) -> ModelConfig:
-        """These sizes for a target grid and the vocabularies of two trained tokenizers."""
-        return ModelConfig(grid=grid, num_codes=num_codes, vocab_size=vocab_size, **vars(self))
+    def on(
+        self,
+        grid: Grid,
+        *,
+        num_codes: int,
+        vocab_size: int,
+        sketch_grid: Grid | None = None,
+        num_sketch_codes: int | None = None,
+    ) -> ModelConfig:
+        """These sizes for the largest target grid and the vocabularies of trained tokenizers.
+
+        Grid and codes of the sketches are left out where the model reads none.
+        """
+        return ModelConfig(
+            grid=grid, num_codes=num_codes, vocab_size=vocab_size,
+            sketch_grid=sketch_grid if "sketch" in self.conditions else None,
+            num_sketch_codes=num_sketch_codes if "sketch" in self.conditions else None,
+            **vars(self),
+        )  # fmt: skip
 
     @property
     def encoder_specs(self) -> tuple[AttentionSpec, ...]:
@@ -64,14 +89,24 @@ class ModelSizes:
 class ModelConfig(ModelSizes):
     """Sizes of a model, with the grid and the vocabularies it is made for."""
 
-    grid: Grid  # of the target
+    grid: Grid  # the largest target; a picture is its first frame
     num_codes: int  # v of the target's tokenizer
     vocab_size: int  # of the text tokenizer
+    sketch_grid: Grid | None = None  # the largest sketch, where sketches are read
+    num_sketch_codes: int | None = None  # v of the sketch's tokenizer
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("sketch_grid", "num_sketch_codes"):
+            if (getattr(self, name) is None) == ("sketch" in self.conditions):
+                raise ValueError(f"{name}: expected one where 'sketch' is a condition, got {getattr(self, name)}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         state = dict(vars(self))
-        state["grid"] = list(self.grid.shape)
+        for name in ("grid", "sketch_grid"):
+            state[name] = None if state[name] is None else list(state[name].shape)
+        state["conditions"] = list(self.conditions)
         for name in ("encoder_attention", "decoder_attention"):
             pattern: Pattern = state[name]
             state[name] = [*map(spec_to_dict, pattern)] if isinstance(pattern, tuple) else spec_to_dict(pattern)
@@ -85,7 +120,9 @@ class ModelConfig(ModelSizes):
             raise ValueError(
                 f"model config: unknown or missing keys {sorted(different)}; the checkpoint is of another version"
             )
-        state = dict(state, grid=Grid(*state["grid"]))
+        state = dict(state, conditions=tuple(state["conditions"]))
+        for name in ("grid", "sketch_grid"):
+            state[name] = None if state[name] is None else Grid(*state[name])
         for name in ("encoder_attention", "decoder_attention"):
             found = state[name]
             state[name] = tuple(map(spec_from_dict, found)) if isinstance(found, list) else spec_from_dict(found)

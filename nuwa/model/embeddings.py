@@ -16,9 +16,13 @@ class Positions(nn.Module):
         self.grid = grid
         self.tables = nn.ParameterList(nn.Parameter(0.2 * torch.randn(length, d)) for length in grid.shape)
 
-    def forward(self, cells: Tensor | None = None) -> Tensor:
-        """Positions (s, d) of all cells in raster order, or (m, d) of the cells (m,) int64."""
-        coordinates = self.grid.coordinates(self.tables[0].device)
+    def forward(self, grid: Grid, cells: Tensor | None = None) -> Tensor:
+        """Positions (s, d) of all cells of ``grid`` in raster order, or (m, d) of its cells (m,) int64.
+
+        ValueError for a grid that does not fit into the one the tables were made for.
+        """
+        grid.check_within(self.grid, "positions")
+        coordinates = grid.coordinates(self.tables[0].device)
         if cells is not None:
             coordinates = coordinates[cells]
         t, h, w = (table[coordinates[:, axis]] for axis, table in enumerate(self.tables))
@@ -34,7 +38,6 @@ class GridEmbedding(nn.Module):
         self.positions = Positions(grid, d)
         nn.init.normal_(self.tokens.weight, std=0.2)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Vectors (b, s', d) of the first s' <= s tokens; a short text need not be padded to its whole grid."""
-        cells = torch.arange(ids.shape[1], device=ids.device)
-        return self.tokens(ids) + self.positions(cells)
+    def forward(self, ids: Tensor, grid: Grid) -> Tensor:
+        """Vectors (b, s, d) of tokens (b, s) int64 on any grid that fits into the largest."""
+        return self.tokens(ids) + self.positions(grid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -16,9 +17,14 @@ class Condition:
     """Something to generate from, seen by cross-attention."""
 
     grid: Grid
-    spec: AttentionSpec  # how the target sees it
+    spec: AttentionSpec | None  # how the target sees it; None: as each layer of the decoder sees the target itself
     memory: Tensor  # (b, s', d); s' may be less than the grid's size for a short text, which is seen whole
     valid: Tensor | None = None  # (b, s') bool, False on padding
+    present: Tensor | None = None  # (b,) bool, False for samples that do without it
+
+    def where_present(self, seen: Tensor) -> Tensor:
+        """What was seen of it (b, n, s, k), zeros for the samples that do without it."""
+        return seen if self.present is None else seen * self.present[:, None, None, None]
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
@@ -68,14 +74,15 @@ class CrossAttention(nn.Module):
         k, v = self.kv(memory).chunk(2, dim=-1)
         return split_heads(k, self.num_heads), split_heads(v, self.num_heads)
 
-    def forward(self, x: Tensor, grid: Grid, conditions: list[Condition]) -> Tensor:
-        """x (b, s, d) on ``grid`` to (b, s, d)."""
+    def forward(self, x: Tensor, spec: AttentionSpec, grid: Grid, conditions: Sequence[Condition]) -> Tensor:
+        """x (b, s, d) on ``grid`` to (b, s, d); ``spec`` is for the conditions that bring none of their own."""
         q = split_heads(self.q(x), self.num_heads)
         seen = []
         for condition in conditions:
             k, v = self.project_memory(condition.memory)
             kv_grid = condition.grid if k.shape[2] == condition.grid.size else Grid(k.shape[2], 1, 1)
-            seen.append(attend(q, k, v, spec=condition.spec, grid=grid, kv_grid=kv_grid, key_mask=condition.valid))
+            found = attend(q, k, v, spec=condition.spec or spec, grid=grid, kv_grid=kv_grid, key_mask=condition.valid)
+            seen.append(condition.where_present(found))
         return self.out(merge_heads(sum(seen[1:], start=seen[0])))
 
 
@@ -119,8 +126,8 @@ class DecoderLayer(nn.Module):
         self.ff = FeedForward(d, ff_ratio)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, spec: AttentionSpec, grid: Grid, conditions: list[Condition]) -> Tensor:
+    def forward(self, x: Tensor, spec: AttentionSpec, grid: Grid, conditions: Sequence[Condition]) -> Tensor:
         """x (b, s, d) to (b, s, d)."""
         y = self.norm(x)
-        x = x + self.dropout(self.attention(y, spec, grid, causal=True) + self.cross(y, grid, conditions))
+        x = x + self.dropout(self.attention(y, spec, grid, causal=True) + self.cross(y, spec, grid, conditions))
         return x + self.dropout(self.ff(self.ff_norm(x)))

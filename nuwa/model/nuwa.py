@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from nuwa.grid import Grid
-from nuwa.model.config import ModelConfig
+from nuwa.model.config import ConditionName, ModelConfig
 from nuwa.model.embeddings import GridEmbedding, Positions
 from nuwa.model.layers import Condition, DecoderLayer, EncoderLayer
 from nuwa.model.stem import STEMS
@@ -26,6 +28,11 @@ class Encoder(nn.Module):
             for _ in range(config.encoder_layers)
         )
         self.norm = nn.LayerNorm(config.d)
+        self.sketch, self.partial = None, None
+        if config.sketch_grid is not None and config.num_sketch_codes is not None:
+            self.sketch = GridEmbedding(config.sketch_grid, config.num_sketch_codes, config.d)
+        if "partial" in config.conditions:
+            self.partial = GridEmbedding(config.grid, config.num_codes + 1, config.d)  # the last id: a hidden cell
 
     def encode_text(self, ids: Tensor, valid: Tensor) -> Condition:
         """Memory of captions: ids (b, 77) int64 and valid (b, 77) bool as the text tokenizer gives them.
@@ -35,10 +42,40 @@ class Encoder(nn.Module):
         length = int(valid.any(dim=0).sum())
         ids, valid = ids[:, :length], valid[:, :length]
         grid = Grid(length, 1, 1)
-        x = self.text(ids)
+        x = self.text(ids, grid)
         for layer in self.layers:
             x = layer(x, self.config.text_attention, grid, valid)
         return Condition(grid=grid, spec=self.config.text_attention, memory=self.norm(x), valid=valid)
+
+    def encode_sketch(self, tokens: Tensor, present: Tensor | None = None) -> Condition:
+        """Memory of sketches, tokens (b, t, h, w) int64 of the sketch tokenizer; ``present`` (b,) bool where some have none.
+
+        ValueError for a model without the condition "sketch", or a grid larger than the one it was made for.
+        """
+        return self._encode(self._needed("sketch", self.sketch), tokens, present)
+
+    def encode_partial(self, tokens: Tensor, known: Tensor) -> Condition:
+        """Memory of targets with hidden cells: tokens (b, t, h, w) int64, read where ``known`` of that shape is True.
+
+        ValueError for a model without the condition "partial", or a grid larger than the one it was made for.
+        """
+        return self._encode(
+            self._needed("partial", self.partial), torch.where(known, tokens, self.config.num_codes), None
+        )
+
+    def _needed(self, name: ConditionName, embedding: GridEmbedding | None) -> GridEmbedding:
+        if embedding is None:
+            raise ValueError(
+                f"expected a model with the condition {name!r}, got one with {', '.join(self.config.conditions)}"
+            )
+        return embedding
+
+    def _encode(self, embedding: GridEmbedding, tokens: Tensor, present: Tensor | None) -> Condition:
+        grid = Grid(*tokens.shape[1:])
+        x = embedding(tokens.flatten(1), grid)
+        for layer, spec in zip(self.layers, self.config.encoder_specs, strict=True):
+            x = layer(x, spec, grid, None)
+        return Condition(grid=grid, spec=None, memory=self.norm(x), present=present)
 
 
 class Decoder(nn.Module):
@@ -56,12 +93,17 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(config.d)
         self.head = nn.Linear(config.d, config.num_codes)
 
-    def forward(self, tokens: Tensor, conditions: list[Condition]) -> Tensor:
-        """Logits (b, s, v) of tokens (b, s) int64; the logits of a cell do not depend on its own token or a later one."""
-        self.config.grid.check(tokens.shape[1])
-        x = self.stem(tokens) + self.positions()
+    def forward(self, tokens: Tensor, conditions: Sequence[Condition], grid: Grid | None = None) -> Tensor:
+        """Logits (b, s, v) of tokens (b, s) int64; the logits of a cell do not depend on its own token or a later one.
+
+        ``grid`` is any that fits into the largest, which it is where not given: a picture is the grid ``(1, h, w)`` of a
+        decoder of clips. ValueError for one that does not fit, or tokens of another number.
+        """
+        grid = grid or self.config.grid
+        grid.check(tokens.shape[1])
+        x = self.stem(tokens, grid) + self.positions(grid)
         for layer, spec in zip(self.layers, self.config.decoder_specs, strict=True):
-            x = layer(x, spec, self.config.grid, conditions)
+            x = layer(x, spec, grid, conditions)
         return self.head(self.norm(x))
 
 
@@ -81,7 +123,32 @@ class NuwaModel(nn.Module):
 
     def forward(self, tokens: Tensor, text_ids: Tensor, text_valid: Tensor) -> Tensor:
         """Logits (b, s, v) of target tokens (b, s) int64 given captions (b, 77) int64 and their valid mask."""
-        return self.decoder(tokens, [self.encoder.encode_text(text_ids, text_valid)])
+        return self.decoder(tokens, self.conditions(text_ids, text_valid))
+
+    def conditions(
+        self,
+        text_ids: Tensor,
+        text_valid: Tensor,
+        *,
+        sketch: Tensor | None = None,
+        present: Tensor | None = None,
+        partial: tuple[Tensor, Tensor] | None = None,
+    ) -> list[Condition]:
+        """Everything the decoder looks at: text always, a sketch and a target with hidden cells where they are given.
+
+        Args:
+            text_ids: (b, 77) int64, with ``text_valid`` (b, 77) bool.
+            text_valid: False on padding.
+            sketch: (b, t, h, w) int64, of which samples that are not ``present`` (b,) bool do without.
+            present: see ``sketch``.
+            partial: target tokens (b, t, h, w) int64 and known cells of that shape, bool.
+        """
+        found = [self.encoder.encode_text(text_ids, text_valid)]
+        if sketch is not None:
+            found.append(self.encoder.encode_sketch(sketch, present))
+        if partial is not None:
+            found.append(self.encoder.encode_partial(*partial))
+        return found
 
     @property
     def num_parameters(self) -> int:

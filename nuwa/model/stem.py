@@ -34,24 +34,36 @@ class Stem(nn.Module, abc.ABC):
     def sources(grid: Grid, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """Earlier cells that feed each cell: indices (s, m) int64 and whether they exist (s, m) bool."""
 
-    def forward(self, tokens: Tensor, cells: Tensor | None = None) -> Tensor:
-        """Inputs (b, m, d) of the given cells (m,) int64, or of all cells, from tokens (b, s) int64.
+    def forward(self, tokens: Tensor, grid: Grid, cells: Tensor | None = None) -> Tensor:
+        """Inputs (b, m, d) of the given cells (m,) int64, or of all cells, from tokens (b, s) int64 on ``grid``.
 
-        Tokens that do not stand before a cell are not read, so they may hold anything that is a valid code.
+        Tokens that do not stand before a cell are not read, so they may hold anything that is a valid code. ValueError for
+        a grid that does not fit into the largest.
         """
-        index, exists = self.sources(self.grid, tokens.device)
+        grid.check_within(self.grid, "stem")
+        index, exists = self.sources(grid, tokens.device)
         if cells is not None:
-            index, exists = index[cells], exists[cells]
-        b = tokens.shape[0]
-        out = (self.bos * ~exists.any(dim=1, keepdim=True)).expand(b, -1, -1)
-        embedded = self.tokens(tokens) if cells is None else None
-        for source in range(index.shape[1]):
+            return self._some(tokens, index[cells], exists[cells])
+        out = self._begin(exists).expand(tokens.shape[0], -1, -1)
+        embedded = self.tokens(tokens)
+        for source in range(index.shape[1]):  # one after another: all at once would hold every token thirteen times
             if bool(exists[:, source].any()):  # a picture has no earlier frame
-                at = index[:, source]
-                neighbour = self.tokens(tokens[:, at]) if embedded is None else embedded[:, at]
-                neighbour = neighbour * exists[:, source, None]
+                neighbour = embedded[:, index[:, source]] * exists[:, source, None]
                 out = out + neighbour @ self.maps[source]
         return out
+
+    def _begin(self, exists: Tensor) -> Tensor:
+        """``<bos>`` where a cell has no source, otherwise 0: (m, d)."""
+        return self.bos * ~exists.any(dim=1, keepdim=True)
+
+    def _some(self, tokens: Tensor, index: Tensor, exists: Tensor) -> Tensor:
+        """Inputs (b, m, d) of a few cells with these sources (m, j), in one product; decoding asks for them."""
+        used = exists.any(dim=0).nonzero()
+        if len(used) == 0:
+            return self._begin(exists).expand(tokens.shape[0], -1, -1)
+        first = int(used[0])  # sources of the frame before come first, and a picture has none of them
+        neighbours = self.tokens(tokens[:, index[:, first:]]) * exists[:, first:, None]
+        return self._begin(exists) + neighbours.flatten(2) @ self.maps[first:].flatten(0, 1)
 
     @classmethod
     def reads(cls, grid: Grid) -> Tensor:

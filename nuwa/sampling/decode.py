@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nuwa import noise
+from nuwa.grid import Grid
 from nuwa.model.layers import Condition, DecoderLayer, merge_heads, split_heads
 from nuwa.model.nuwa import Decoder
 from nuwa.sampling.cache import KeyValueCache
@@ -46,44 +47,52 @@ def decode(
     sampling: Sampling,
     sample_indices: Sequence[int],
     *,
+    grid: Grid | None = None,
     unconditional: Sequence[Condition] = (),
     given: Tensor | None = None,
     known: Tensor | None = None,
     one_by_one: bool = False,
 ) -> Tensor:
-    """Draw tokens (b, s) int64 on the decoder's grid.
+    """Draw tokens (b, s) int64 on ``grid``, or on the decoder's largest where it is None.
 
     Args:
         decoder: in evaluation mode.
         conditions: what to generate from, batch b.
         sampling: temperature, filters, guidance and seed.
         sample_indices: b whole numbers >= 0; a sample's tokens depend on its index, not on its place in a batch.
-        unconditional: the same conditions emptied, for guidance other than 1.
+        grid: of the target; any that fits into the decoder's largest.
+        unconditional: the same conditions emptied or left out, for guidance other than 1.
         given: tokens (b, s) int64 of which those at ``known`` are kept and the others drawn.
-        known: bool (s,).
+        known: bool (s,), or (b, s) where every sample has cells of its own. Cells that are known in all samples are
+            prefilled together.
         one_by_one: draw a single cell at a time, in raster order; the tokens are the same.
 
     Raises:
-        ValueError: guidance without ``unconditional``, ``given`` without ``known``, or either of another shape.
+        ValueError: guidance without ``unconditional``, ``given`` without ``known``, either of another shape, or a grid that
+            does not fit.
     """
-    grid, b = decoder.config.grid, len(sample_indices)
+    grid, b = grid or decoder.config.grid, len(sample_indices)
     device = decoder.head.weight.device
     guided = sampling.guidance != 1.0
     if guided and not unconditional:
         raise ValueError(f"guidance {sampling.guidance}: expected the emptied conditions too, got none")
     if (given is None) != (known is None):
         raise ValueError("given tokens: expected both `given` and `known`, got one of them")
-    if given is not None and known is not None and (given.shape != (b, grid.size) or known.shape != (grid.size,)):
-        raise ValueError(
-            f"given tokens: expected `given` {(b, grid.size)} and `known` {(grid.size,)} for {b} samples on grid {grid}, "
-            f"got {tuple(given.shape)} and {tuple(known.shape)}"
-        )
+    tokens = torch.zeros(b, grid.size, dtype=torch.int64, device=device)
+    kept = torch.zeros(b, grid.size, dtype=torch.bool, device=device)
+    prefilled = None
+    if given is not None and known is not None:
+        if given.shape != (b, grid.size) or known.shape not in ((grid.size,), (b, grid.size)):
+            raise ValueError(
+                f"given tokens: expected `given` {(b, grid.size)} and `known` {(grid.size,)} or {(b, grid.size)} for {b} "
+                f"samples on grid {grid}, got {tuple(given.shape)} and {tuple(known.shape)}"
+            )
+        kept = known.to(device).expand(b, -1)
+        tokens = torch.where(kept, given.to(device), 0)
+        prefilled = kept.all(dim=0)
 
     batches = [list(conditions), list(unconditional)] if guided else [list(conditions)]
-    steps = plan(decoder, known=known, one_by_one=one_by_one)
-    tokens = torch.zeros(b, grid.size, dtype=torch.int64, device=device)
-    if given is not None and known is not None:
-        tokens = torch.where(known.to(device), given.to(device), 0)
+    steps = plan(decoder, grid=grid, known=prefilled, one_by_one=one_by_one)
     u = noise.uniform(noise.key("sample", sampling.seed), np.asarray(sample_indices)[:, None], np.arange(grid.size))
     uniform = torch.from_numpy(u).to(device)
 
@@ -96,7 +105,8 @@ def decode(
         if guided:
             chosen = guide(chosen, logits[1][:, new], sampling.guidance)
         p = probabilities(chosen, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p)
-        tokens[:, cells[new]] = invert_cdf(p, uniform[:, cells[new]])
+        drawn = cells[new]
+        tokens[:, drawn] = torch.where(kept[:, drawn], tokens[:, drawn], invert_cdf(p, uniform[:, drawn]))
     return tokens
 
 
@@ -106,8 +116,12 @@ class _Branch:
     def __init__(self, decoder: Decoder, conditions: list[Condition], b: int, steps: Plan) -> None:
         config = decoder.config
         self.decoder, self.conditions, self.steps = decoder, conditions, steps
+        # Without padding there is nothing to mask; asked once, not in every step and layer.
+        self.valid = [None if each.valid is None or bool(each.valid.all()) else each.valid for each in conditions]
         self.own = [steps.own[spec] for spec in config.decoder_specs]
-        self.across = [steps.across(each.spec, each.grid) for each in conditions]
+        self.across = [
+            [steps.across(each.spec or spec, each.grid) for each in conditions] for spec in config.decoder_specs
+        ]
         self.caches, self.memories = [], []
         for layer, own in zip(decoder.layers, self.own, strict=True):
             assert isinstance(layer, DecoderLayer)
@@ -118,8 +132,9 @@ class _Branch:
     def step(self, tokens: Tensor, step: int) -> Tensor:
         """Logits (b, m, v) of the cells of a step, whose earlier cells stand in ``tokens`` (b, s)."""
         decoder, config, cells = self.decoder, self.decoder.config, self.steps.cells[step]
-        x = decoder.stem(tokens, cells) + decoder.positions(cells)
-        for layer, own, cache, memories in zip(decoder.layers, self.own, self.caches, self.memories, strict=True):
+        x = decoder.stem(tokens, self.steps.grid, cells) + decoder.positions(self.steps.grid, cells)
+        layers = zip(decoder.layers, self.own, self.across, self.caches, self.memories, strict=True)
+        for layer, own, across, cache, memories in layers:
             assert isinstance(layer, DecoderLayer)
             y = layer.norm(x)
             q, k, v = layer.attention.project(y)
@@ -127,8 +142,8 @@ class _Branch:
             attended = layer.attention.out(merge_heads(own.rows[step].attend(q, cache.k, cache.v)))
             q = split_heads(layer.cross.q(y), config.num_heads)
             seen = [
-                rows[step].attend(q, *memory, valid=condition.valid)
-                for rows, memory, condition in zip(self.across, memories, self.conditions, strict=True)
+                condition.where_present(rows[step].attend(q, *memory, valid=valid))
+                for rows, memory, condition, valid in zip(across, memories, self.conditions, self.valid, strict=True)
             ]
             x = x + attended + layer.cross.out(merge_heads(sum(seen[1:], start=seen[0])))
             x = x + layer.ff(layer.ff_norm(x))

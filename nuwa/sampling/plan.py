@@ -46,15 +46,20 @@ class Plan:
         return _across(self, spec, kv_grid)
 
 
-def plan(decoder: Decoder, *, known: Tensor | None = None, one_by_one: bool = False) -> Plan:
-    """The plan of a decoder, where the tokens of the cells ``known`` (s,) bool are given."""
+def plan(decoder: Decoder, *, grid: Grid | None = None, known: Tensor | None = None, one_by_one: bool = False) -> Plan:
+    """The plan of a decoder on ``grid`` (its largest where None), where the tokens of the cells ``known`` (s,) bool are given.
+
+    ValueError for a grid that does not fit into the largest.
+    """
     config = decoder.config
+    grid = grid or config.grid
+    grid.check_within(config.grid, "plan")
     given = None if known is None else known.cpu().numpy().tobytes()
     variants = tuple(dict.fromkeys(config.decoder_specs))
-    return _plan(config.stem, variants, config.grid, given, one_by_one, str(decoder.head.weight.device))
+    return _plan(config.stem, variants, grid, given, one_by_one, str(decoder.head.weight.device))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _plan(
     stem: str, variants: tuple[AttentionSpec, ...], grid: Grid, given: bytes | None, one_by_one: bool, device: str
 ) -> Plan:
@@ -85,7 +90,7 @@ def _self(order: list[Tensor], seen: Tensor, device: str) -> Seen:
     )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _across(plan: Plan, spec: AttentionSpec, kv_grid: Grid) -> list[Rows]:
     with torch.inference_mode(False):
         seen = mask(spec, plan.grid, kv_grid)

@@ -1,11 +1,12 @@
-"""A trained VQ-GAN from wherever a run has left it."""
+"""Trained tokenizers from wherever a run has left them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from nuwa.system import TOKENIZER_FILE, vqgan_config
-from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.system import MODEL_FILE, TOKENIZER_FILE
+from nuwa.tokenizers.text import TextTokenizer
+from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.training import checkpoint
 
 PLACES = (TOKENIZER_FILE, f"checkpoint/{TOKENIZER_FILE}", checkpoint.WEIGHTS)
@@ -28,6 +29,15 @@ def load_vqgan(path: str | Path) -> VQGAN:
     sizes = config.get("tokenizer", config.get("model"))
     if not isinstance(sizes, dict) or "widths" not in sizes:
         raise ValueError(f"{found[0]}: expected the weights of a VQ-GAN, got a config of {', '.join(sorted(config))}")
-    model = VQGAN(vqgan_config(sizes))
+    model = VQGAN(VQGANConfig.from_dict(sizes))
     checkpoint.load_weights(found[0], model)
     return model.eval()
+
+
+def load_text(folder: str | Path) -> TextTokenizer:
+    """The text tokenizer of a checkpoint folder, without its model. ValueError where there is none."""
+    path = Path(folder) / MODEL_FILE
+    config = checkpoint.read_config(path) if path.is_file() else {}
+    if "text" not in config:
+        raise ValueError(f"text: expected a checkpoint folder with {MODEL_FILE}, got {folder}")
+    return TextTokenizer.from_dict(config["text"])

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from nuwa import files
-from nuwa.data.captioned import CaptionedPictures
-from nuwa.data.shards.layout import MANIFEST
-from nuwa.data.shards.read import Shards
-from nuwa.data.shards.stream import ShardStream
-from nuwa.data.shards.write import write_shards
-from nuwa.data.streams import Stream
+from nuwa.data.sources import Source
+from nuwa.data.streams import MapStream, PicturesAndFrames, Stream
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
-from nuwa.system import Nuwa, vqgan_config
+from nuwa.system import MODEL_FILE, Nuwa
+from nuwa.tasks import Target
 from nuwa.tokenizers.perceptual import PerceptualDistance
 from nuwa.tokenizers.text import TextTokenizer
-from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
+from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training import checkpoint
-from nuwa.training.loop import finished, fit
+from nuwa.training.loop import Stage, finished, fit
+from nuwa.training.on_shards import on_shards, open_shards
+from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
 from nuwa.training.transformer import TransformerStage
+
+T = TypeVar("T", VQGAN, VQGANSeg)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,57 +36,140 @@ class TrainingData:
     """What a training reads."""
 
     name: str  # goes into the checkpoint's config: name, version, split and fingerprint of the data
-    stream: Stream
-    validation: tuple[Tensor, Sequence[str]]  # pictures uint8 (m, 3, h, w) and captions
+    pictures: Source
+    clips: Source | None = None  # where clips are learnt
     vocabulary: Sequence[str]  # captions whose word pieces the text tokenizer knows
     perceptual: PerceptualDistance | None
-    samples: CaptionedPictures | None = None  # a fixed list of what the stream shows, for a training that reads shards
+
+    def sources(self, preset: Preset) -> Mapping[Target, Source]:
+        """Pictures, and clips where the preset learns them. ValueError where it does and there are none."""
+        if preset.frames == 1:
+            return {"picture": self.pictures}
+        if self.clips is None:
+            raise ValueError(
+                f"preset {preset.name}: expected data with clips, got {self.name}; choose a preset of pictures"
+            )
+        return {"picture": self.pictures, "clip": self.clips}
 
 
 def prepare(
-    preset: Preset, data: TrainingData, folder: Path, device: torch.device, *, shards: Path | None = None
+    preset: Preset,
+    data: TrainingData,
+    folder: Path,
+    device: torch.device,
+    *,
+    start: Path | None = None,
+    shards: Path | None = None,
 ) -> Nuwa:
-    """The trained system of ``preset`` on ``data``, kept in ``folder/tokenizer`` and ``folder/transformer``.
+    """The trained system of ``preset`` on ``data``.
 
-    With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step. Where nothing
-    is there yet, ``data.samples`` are encoded into it first. ValueError where it holds shards of another tokenizer.
+    It is kept in ``folder/tokenizer``, ``folder/sketch-tokenizer`` where sketches are learnt, and ``folder/transformer``.
+    ``start`` is a checkpoint folder to fine-tune: its tokenizers are used as they are, and its model is where the training
+    begins; what it lacks, such as the sketches, begins from nothing. ValueError where it does not fit the preset. The
+    result's tasks are the preset's; how they were learnt stands in the config of ``folder/transformer``.
+
+    With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
+    missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
+    tokenizer's.
     """
-    tokenizer = _tokenizer(preset, data, folder / "tokenizer", device)
-    digest = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
-    stream: Stream | ShardStream = data.stream
-    text, origin = None, {"data": data.name, "tokenizer_sha256": digest}
+    sources = data.sources(preset)
+    begun = None if start is None else Nuwa.from_pretrained(start)
+    origin = {"data": data.name}
+    if begun is None or start is None:
+        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device), None
+        origin["tokenizer_sha256"] = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
+    else:
+        tokenizer, text = begun.tokenizer, begun.text
+        origin["start_sha256"] = files.sha256(start / MODEL_FILE)
+    sketch = None if begun is None else begun.sketch_tokenizer
+    if "sketch" not in preset.model.conditions:
+        sketch = None
+    elif sketch is None:
+        sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device)
+        origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
     if shards is not None:
-        encoded = _shards(shards, data, tokenizer)
-        text, origin["shards"] = encoded.text, encoded.fingerprint
-        stream = ShardStream(encoded, preset.transformer.seed)
+        opened = open_shards(sources, shards, tokenizer, text or TextTokenizer.from_captions(data.vocabulary))
+        words = next(iter(opened.values())).text
+        if text is not None and text.to_dict() != words.to_dict():
+            raise ValueError(
+                f"{shards}: expected the text ids of {start}, got others; make the shards with --text {start}, or name a "
+                "folder that has none yet"
+            )
+        text, sources = words, on_shards(sources, opened, preset.transformer.seed)
+        origin |= {f"shards_{target}": each.fingerprint for target, each in opened.items()}
     text = text or TextTokenizer.from_captions(data.vocabulary)
-    grid = preset.tokenizer.model.grid()
-    config = preset.model.on(grid, num_codes=preset.tokenizer.model.num_codes, vocab_size=text.vocab_size)
+    config = preset.config(vocab_size=text.vocab_size)
     stage = TransformerStage(
-        config, preset.transformer, stream, tokenizer, text, data.validation, origin=origin, device=device
+        config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device
     )
+    if begun is not None:
+        begin_with(stage.model, begun.model, f"{start}")
     home = folder / "transformer"
-    if not finished(home, stage.config):
-        fit(stage, home, steps=preset.transformer.steps, seed=preset.transformer.seed)
+    _fit(stage, home, preset.transformer.steps, preset.transformer.seed)
     model = NuwaModel(config)
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
-    return Nuwa(tokenizer, text, model, preset.sampling).to(device)
+    tasks = tuple(preset.transformer.tasks)
+    return Nuwa(tokenizer, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks).to(device)
 
 
-def _tokenizer(preset: Preset, data: TrainingData, home: Path, device: torch.device) -> VQGAN:
+def begin_with(model: NuwaModel, begun: NuwaModel, where: str) -> None:
+    """Copy the weights of a trained model. ValueError where one has no place in ``model`` or another shape there.
+
+    ``model`` may have more: embeddings of conditions that ``begun`` does not read.
+    """
+    own, new = model.state_dict(), begun.state_dict()
+    wrong = [name for name, value in new.items() if name not in own or own[name].shape != value.shape]
+    if wrong:
+        raise ValueError(
+            f"{where}: expected a model that this preset goes on from, got one with other sizes ({wrong[0]}); "
+            "use the preset that it was trained with, or one that adds conditions"
+        )
+    model.load_state_dict(own | new)
+
+
+def _tokenizer(
+    preset: Preset, data: TrainingData, sources: Mapping[Target, Source], home: Path, device: torch.device
+) -> VQGAN:
     settings = preset.tokenizer
-    stage = TokenizerStage(settings, data.stream, data.validation[0], data.perceptual, data=data.name, device=device)
+    validation = torch.cat([_frames(source.validation.pixels, 3) for source in sources.values()])
+    stage = TokenizerStage(
+        settings, _stream(preset, sources), validation, data.perceptual, data=data.name, device=device
+    )
+    _fit(stage, home, settings.steps, settings.seed)
+    model = VQGAN(VQGANConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
+    return _ready(model, home, device)
+
+
+def _sketch_tokenizer(
+    preset: Preset, data: TrainingData, sources: Mapping[Target, Source], home: Path, device: torch.device
+) -> VQGANSeg:
+    settings = preset.sketch
+    assert settings is not None  # the preset says so where it is made
+    validation = torch.cat([_frames(source.sketches()[1], 2) for source in sources.values()])
+    stream = _stream(preset, sources)
+    assert isinstance(stream, MapStream)
+    stage = SketchStage(settings, stream, validation, data=data.name, device=device)
+    _fit(stage, home, settings.steps, settings.seed)
+    model = VQGANSeg(VQGANSegConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
+    return _ready(model, home, device)
+
+
+def _stream(preset: Preset, sources: Mapping[Target, Source]) -> Stream:
+    """What the tokenizers read: pictures, and as many frames of clips where those are learnt."""
+    pictures = sources["picture"].stream
+    return PicturesAndFrames(pictures, sources["clip"].stream, preset.frames) if "clip" in sources else pictures
+
+
+def _frames(pixels: Tensor, dims: int) -> Tensor:
+    """Pictures as they are, clips as their frames; one of either has so many axes."""
+    return pixels if pixels.ndim == dims + 1 else pixels.flatten(0, 1)
+
+
+def _fit(stage: Stage, home: Path, steps: int, seed: int) -> None:
     if not finished(home, stage.config):
-        fit(stage, home, steps=settings.steps, seed=settings.seed)
-    model = VQGAN(vqgan_config(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
+        fit(stage, home, steps=steps, seed=seed, validate_every=max(250, steps // 10))
+
+
+def _ready(model: T, home: Path, device: torch.device) -> T:
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _shards(folder: Path, data: TrainingData, tokenizer: VQGAN) -> Shards:
-    """The shards in ``folder``; made, or finished, where there is no whole set yet."""
-    if not (folder / MANIFEST).exists():
-        if data.samples is None:
-            raise ValueError(f"{folder}: expected finished shards, got none; make them with nox -s tokenize")
-        write_shards(data.samples, tokenizer, folder, text=TextTokenizer.from_captions(data.vocabulary))
-    return Shards(folder, tokenizer)

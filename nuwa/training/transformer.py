@@ -1,9 +1,9 @@
-"""Training of the model: cross-entropy of every cell's token (paper, equation 12)."""
+"""Training of the model: cross-entropy of every cell's token, over a mixture of tasks (paper, equations 12 and 13)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,13 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nuwa import noise
-from nuwa.data.shards.stream import ShardStream
-from nuwa.data.streams import Stream
+from nuwa.data.sources import Source
+from nuwa.grid import Grid
 from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
-from nuwa.tokenizers.text import TextTokenizer, words_in
+from nuwa.tasks import TASKS, Target, Task, of_target
+from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.tokenizers.vqgan_seg import VQGANSeg
+from nuwa.training.examples import Batch, Examples
+from nuwa.training.mixture import Mixture
 from nuwa.training.optim import adamw, muon, set_lr, warmup_cosine
 from nuwa.training.precision import Precision, autocast, resolve
 
@@ -26,15 +29,24 @@ from nuwa.training.precision import Precision, autocast, resolve
 class TransformerTraining:
     """How the model is trained."""
 
+    tasks: Mapping[str, float] = field(default_factory=lambda: {"t2i": 1.0})  # names and weights
     steps: int = 2000
-    batch: int = 64
+    batch: int = 64  # pictures; as many clips as have about the same number of frames
     lr: float = 4e-3
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.01
     clip: float = 1.0
-    caption_dropout: float = 0.1  # share of samples that learn without their caption, for guidance
+    caption_dropout: float = 0.1  # share of samples that learn without their caption and sketch, for guidance
+    wordless: float = 0.5  # share of the samples of a task with optional text that learn without
     precision: Precision = "auto"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        Mixture(self.tasks, 1)
+
+    def size(self, grid: Grid) -> int:
+        """Samples of a step whose targets have this grid."""
+        return max(1, round(self.batch / grid.t))
 
 
 class TransformerStage:
@@ -43,13 +55,15 @@ class TransformerStage:
     name = "train transformer"
 
     def __init__(
-        self, model: ModelConfig, config: TransformerTraining, stream: Stream | ShardStream, tokenizer: VQGAN,
-        text: TextTokenizer, validation: tuple[Tensor, Sequence[str]], *, origin: dict[str, Any], device: torch.device,
+        self, model: ModelConfig, config: TransformerTraining, sources: Mapping[Target, Source], tokenizer: VQGAN,
+        text: TextTokenizer, *, sketch: VQGANSeg | None = None, origin: dict[str, Any], device: torch.device,
     ) -> None:  # fmt: skip
-        """``validation`` is pictures uint8 (m, 3, h, w) and captions; ``origin`` names data and tokenizer."""
-        self.settings, self.stream, self.text, self.device, self.origin = config, stream, text, device, origin
+        """``origin`` names data and tokenizers, for the config of the checkpoint."""
+        self.settings, self.text, self.device, self.origin = config, text, device, origin
+        for name in config.tasks:
+            check_learnable(TASKS[name], model, sources)
         torch.manual_seed(config.seed)
-        self.tokenizer = tokenizer.to(device).eval()
+        tokenizer = tokenizer.to(device).eval()
         self.model = NuwaModel(model).to(device)
         self.precision = resolve(config.precision, device)
         layers = [*self.model.encoder.layers, *self.model.decoder.layers]
@@ -57,15 +71,14 @@ class TransformerStage:
         hidden = {id(p) for group in self.matrices.param_groups for p in group["params"]}
         others = [p for p in self.model.parameters() if id(p) not in hidden]
         self.others = adamw(others, lr=config.lr, betas=config.betas, decay=config.weight_decay)
-        pictures, captions = validation
-        self.validation = [
-            (self._tokens(part), captions[start : start + config.batch])
-            for start, part in zip(range(0, len(pictures), config.batch), pictures.split(config.batch), strict=True)
-        ]
+        if sketch is not None:
+            sketch = sketch.to(device).eval()
+        self.examples = Examples(sources, tokenizer, text, sketch, seed=config.seed, device=device)
+        self.mixture = Mixture(config.tasks, config.steps)
 
     @cached_property
     def modules(self) -> dict[str, nn.Module]:
-        """The model alone; the tokenizer stays as it is."""
+        """The model alone; the tokenizers stay as they are."""
         return {"model": self.model}
 
     @cached_property
@@ -85,51 +98,74 @@ class TransformerStage:
         }
 
     def step(self, index: int) -> dict[str, Tensor]:
-        """One optimizer step."""
+        """One optimizer step, of the task whose turn it is."""
         settings, model = self.settings, self.model.train()
-        tokens, words = self._read(index)
-        draws = noise.uniform(noise.key("caption dropout", settings.seed), index, range(settings.batch))
-        ids, valid = self._text(words, torch.from_numpy(draws < settings.caption_dropout))
-        loss = self._loss(tokens, ids, valid)
+        turn = self.mixture[index]
+        size = settings.size(self._grid(turn.task))
+        batch = self.examples.draw(
+            turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless
+        )
+        loss = self.loss(batch)
         model.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         for optimizer in self.optimizers.values():
             set_lr(optimizer, settings.lr * warmup_cosine(index, settings.steps))
             optimizer.step()
-        return {"loss": loss.detach(), "gradient_norm": norm.detach()}
+        scalars = {"loss": loss.detach(), "gradient_norm": norm.detach()}
+        return scalars if len(self.mixture.shares) == 1 else scalars | {f"loss_{turn.task.name}": loss.detach()}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Cross-entropy in nats a token on held-out pictures, with their captions and without."""
+        """Cross-entropy in nats a drawn token on held-out data: the weighted sum over the tasks, and that of each of several.
+
+        Of text to image also without the captions: what is left to gain from reading them.
+        """
         self.model.eval()
-        losses = []
-        for tokens, captions in self.validation:
-            words, nothing = self.text.encode(captions).ids, torch.zeros(len(captions), dtype=torch.bool)
-            with_text = self._loss(tokens, *self._text(words, nothing))
-            without = self._loss(tokens, *self._text(words, ~nothing))
-            losses.append(torch.stack([with_text, without]) * len(captions))
-        total = sum(len(captions) for _, captions in self.validation)
-        with_text, without = (torch.stack(losses).sum(dim=0) / total).tolist()
-        return {"val_loss": with_text, "val_loss_without_caption": without}
+        found = {name: self._held_out(TASKS[name]) for name in self.mixture.shares}
+        losses = {"val_loss": sum(share * found[name] for name, share in self.mixture.shares.items())}
+        if len(found) > 1:
+            losses |= {f"val_loss_{name}": loss for name, loss in found.items()}
+        if "t2i" in found:
+            losses["val_loss_without_caption"] = self._held_out(TASKS["t2i"], dropped=True)
+        return losses
 
-    def _read(self, index: int) -> tuple[Tensor, Tensor]:
-        """Tokens (b, s) and text ids (b, 77) of a step: encoded here, or as shards have them."""
-        if isinstance(self.stream, ShardStream):
-            batch = self.stream.tokens(index, self.settings.batch)
-            return batch.tokens.flatten(1).to(self.device), batch.text
-        pictures, captions = self.stream.batch(index, self.settings.batch)
-        return self._tokens(pictures), self.text.encode(captions).ids
+    def _held_out(self, task: Task, *, dropped: bool = False) -> float:
+        total, count = 0.0, 0
+        for batch in self.examples.held_out(task, self.settings.size(self._grid(task)), dropped=dropped):
+            drawn = batch.tokens.numel() if batch.known is None else int((~batch.known).sum())
+            total, count = total + float(self.loss(batch)) * drawn, count + drawn
+        return total / count
 
-    def _tokens(self, pictures: Tensor) -> Tensor:
-        return self.tokenizer.encode(pictures.to(self.device)).flatten(1)
+    def _grid(self, task: Task) -> Grid:
+        return of_target(self.model.config.grid, task.target)
 
-    def _text(self, words: Tensor, dropped: Tensor) -> tuple[Tensor, Tensor]:
-        """Ids (b, 77) without those that are dropped, and where they are words."""
-        ids = torch.where(dropped[:, None], self.text.null().ids, words).to(self.device)
-        return ids, words_in(ids)
-
-    def _loss(self, tokens: Tensor, ids: Tensor, valid: Tensor) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean cross-entropy () of the cells that are drawn; given cells are not learnt."""
+        model = self.model
         with autocast(self.precision, self.device):
-            logits = self.model(tokens, ids, valid)
-        return F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten())
+            conditions = model.conditions(
+                batch.text_ids, batch.text_valid, sketch=batch.sketch, present=batch.present, partial=batch.partial
+            )
+            logits = model.decoder(batch.tokens, conditions, batch.grid)
+        if batch.known is None:
+            return F.cross_entropy(logits.float().flatten(0, 1), batch.tokens.flatten())
+        return F.cross_entropy(logits[~batch.known].float(), batch.tokens[~batch.known])
+
+
+def check_learnable(task: Task, model: ModelConfig, sources: Mapping[Target, Source]) -> None:
+    """ValueError where the model or the data lacks what the task needs."""
+    missing = [name for name in task.conditions if name not in model.conditions]
+    if missing:
+        raise ValueError(
+            f"{task.name}: expected a model with the conditions {', '.join(task.conditions)}, got "
+            f"{', '.join(model.conditions)}"
+        )
+    if task.target not in sources:
+        raise ValueError(f"{task.name}: expected data with {task.target}s, got {', '.join(sources)}")
+    if task.target == "clip" and model.grid.t == 1:
+        raise ValueError(f"{task.name}: expected a model of clips, got one for the grid {model.grid}")
+    if task.sketch:
+        sources[task.target].sketches()
+        if sources[task.target].shards is not None:
+            raise ValueError(f"{task.name}: shards hold no sketches; leave out this task, or train without shards")

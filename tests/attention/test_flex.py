@@ -7,7 +7,7 @@ import torch
 from torch.nn.attention.flex_attention import create_block_mask, create_mask
 
 from nuwa import Grid
-from nuwa.attention import ATTENTION, BACKENDS, Nearby3D, Problem, attend, choose, flex, mask, native
+from nuwa.attention import ATTENTION, BACKENDS, Nearby3D, Problem, attend, choose, flex, mask, native, whole
 
 GRID = Grid(3, 4, 5)
 
@@ -80,6 +80,17 @@ def test_agrees_on_a_cpu_without_gradients(causal: bool) -> None:
         attend(q, k, v, spec=Nearby3D(), grid=grid, causal=causal, backend=name) for name in ("flex", "reference")
     )
     torch.testing.assert_close(out, expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.slow  # compiles
+@pytest.mark.skipif(native.compiler() is None, reason="needs a C++ compiler")
+def test_more_grids_than_may_be_compiled_fail_instead_of_running_uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole, "VARIANTS", 1)
+    torch.compiler.reset()
+    few, more = (torch.randn(1, 1, frames * 16, 16) for frames in (1, 2))
+    attend(few, few, few, spec=Nearby3D(), grid=Grid(1, 4, 4), backend="flex")
+    with pytest.raises(torch._dynamo.exc.FailOnRecompileLimitHit):
+        attend(more, more, more, spec=Nearby3D(), grid=Grid(2, 4, 4), backend="flex")
 
 
 @pytest.mark.gpu

@@ -81,7 +81,7 @@ def test_sprites_need_nothing() -> None:
         assert pictures.images.shape == (6, 3, 16, 16)
         assert pictures.images.dtype == torch.uint8
     assert not torch.equal(data.test.images, data.real.images)
-    batch, captions = data.training().stream.batch(0, 5)
+    batch, captions = data.training().pictures.stream.batch(0, 5)
     assert (batch.shape, len(captions)) == ((5, 3, 16, 16), 5)
 
 

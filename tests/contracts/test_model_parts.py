@@ -76,4 +76,4 @@ class TestStem:
         grid = Grid(2, 3, 3)
         stem, tokens = STEMS[name](grid, 3, 4), torch.randint(3, (1, 18))
         changed = (tokens.repeat(18, 1) + torch.eye(18, dtype=torch.int64)) % 3
-        assert torch.equal((stem(changed) != stem(tokens)).any(dim=-1).T, stem.reads(grid))
+        assert torch.equal((stem(changed, grid) != stem(tokens, grid)).any(dim=-1).T, stem.reads(grid))

@@ -15,9 +15,8 @@ from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
 from nuwa.sampling import plan
-from nuwa.system import vqgan_config
 from nuwa.tokenizers.text import TextTokenizer
-from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 
 VOCABULARY = 120
 
@@ -28,8 +27,7 @@ def preset(request: pytest.FixtureRequest) -> Preset:
 
 
 def config_of(preset: Preset) -> ModelConfig:
-    tokenizer = preset.tokenizer.model
-    return preset.model.on(tokenizer.grid(), num_codes=tokenizer.num_codes, vocab_size=VOCABULARY)
+    return preset.config(vocab_size=VOCABULARY)
 
 
 def test_a_preset_knows_its_name_and_says_what_it_is(preset: Preset) -> None:
@@ -41,7 +39,7 @@ def test_it_goes_through_json(preset: Preset) -> None:
     config = config_of(preset)
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     tokenizer = preset.tokenizer.model
-    assert vqgan_config(json.loads(json.dumps(dataclasses.asdict(tokenizer)))) == tokenizer
+    assert VQGANConfig.from_dict(json.loads(json.dumps(dataclasses.asdict(tokenizer)))) == tokenizer
 
 
 def test_its_parts_fit_each_other(preset: Preset) -> None:
@@ -50,7 +48,7 @@ def test_its_parts_fit_each_other(preset: Preset) -> None:
         tokenizer, model = VQGAN(preset.tokenizer.model), NuwaModel(config_of(preset))
     side = preset.tokenizer.model.size_px
     vectors = tokenizer.encoder(torch.zeros(1, 3, side, side, device="meta"))
-    assert (1, *vectors.shape[2:]) == model.config.grid.shape
+    assert (preset.frames, *vectors.shape[2:]) == model.config.grid.shape
     assert vectors.shape[1] == tokenizer.codebook.width
     assert tokenizer.decoder(vectors).shape == (1, 3, side, side)
     assert model.decoder.head.out_features == tokenizer.codebook.num_codes
@@ -81,6 +79,6 @@ def test_it_is_decoded_in_fewer_steps_than_cells(preset: Preset) -> None:
 def test_smoke_makes_pictures() -> None:
     smoke, text = PRESETS["smoke"](), TextTokenizer.from_captions(["a red circle"])
     tokenizer = VQGAN(smoke.tokenizer.model)
-    config = smoke.model.on(tokenizer.config.grid(), num_codes=tokenizer.config.num_codes, vocab_size=text.vocab_size)
-    picture = Nuwa(tokenizer, text, NuwaModel(config), smoke.sampling).t2i("a red circle")
+    model = NuwaModel(smoke.config(vocab_size=text.vocab_size))
+    picture = Nuwa(tokenizer, text, model, smoke.sampling).t2i("a red circle")
     assert picture.shape == (3, 32, 32)

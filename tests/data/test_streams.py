@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nuwa.data.captioned import CaptionedPictures, Skipped
-from nuwa.data.streams import ShuffledStream
+from nuwa.data.streams import MapStream, PicturesAndFrames, ShuffledStream
 
 
 @dataclass
@@ -86,3 +86,37 @@ def test_every_file_is_read_once() -> None:
 def test_a_dataset_without_pictures_is_refused() -> None:
     with pytest.raises(ValueError, match="numbered train: expected pictures to train on, got none that can be read"):
         ShuffledStream(Numbered(0))
+
+
+@dataclass
+class Counted:
+    """Pictures, or clips of frames, that show the number of their sample, with maps."""
+
+    frames: int = 1
+    first: int = 0
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
+        numbers = torch.arange(step * size, (step + 1) * size) + self.first
+        shape = (size, self.frames, 3, 2, 2) if self.frames > 1 else (size, 3, 2, 2)
+        pixels = numbers.to(torch.uint8).view(-1, *[1] * (len(shape) - 1)).expand(shape)
+        return pixels.clone(), [str(number) for number in numbers.tolist()]
+
+    def maps(self, step: int, size: int) -> Tensor:
+        return self.batch(step, size)[0][..., 0, :, :]
+
+
+@pytest.mark.parametrize(("size", "still"), [(8, 4), (7, 4), (1, 1)])
+def test_half_pictures_half_frames(size: int, still: int) -> None:
+    stream = PicturesAndFrames(Counted(), Counted(frames=3, first=100), 3)
+    assert isinstance(stream, MapStream)
+    pixels, captions = stream.batch(1, size)
+    assert (pixels.shape, len(captions)) == ((size, 3, 2, 2), size)
+    assert pixels[:, 0, 0, 0].tolist() == [int(caption) for caption in captions]
+    assert [number < 100 for number in pixels[:, 0, 0, 0].tolist()] == [True] * still + [False] * (size - still)
+    assert torch.equal(stream.maps(1, size), pixels[:, 0])
+
+
+def test_a_clip_gives_all_its_frames() -> None:
+    stream = PicturesAndFrames(Counted(), Counted(frames=3, first=100), 3)
+    _, captions = stream.batch(0, 12)
+    assert captions[6:] == ["100"] * 3 + ["101"] * 3

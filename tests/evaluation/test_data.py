@@ -57,7 +57,7 @@ def test_coco_choice_of_fewer_is_stable(coco: Path) -> None:
 
 def test_coco_trains_on_all_captions_of_train(coco: Path) -> None:
     training = DATASETS["coco"](options(coco)).training()
-    pictures, captions = training.stream.batch(0, 8)
+    pictures, captions = training.pictures.stream.batch(0, 8)
     assert pictures.shape == (8, 3, 32, 32)
     assert len(set(captions)) == 8  # an epoch has each of the eight captions once
     assert training.perceptual is None

@@ -99,7 +99,7 @@ def test_refuses_what_is_not_the_schema(tmp_path, edit, message):
 
 
 def test_notices_an_edit_by_hand(tmp_path):
-    path = write_with(tmp_path / "record.json", lambda c: c["rows"][0]["metrics"][0].update(value=9.5), resign=False)
+    path = write_with(tmp_path / "record.json", lambda c: c["rows"][0]["metrics"][0].update(value=12.6), resign=False)
     with pytest.raises(ValueError, match="changed after the run"):
         read_record(path)
 
@@ -136,9 +136,10 @@ def test_missing_file_stays_a_missing_file(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"value": float("nan")}, "expected a finite value"),
-        ({"ci95": (2.0, 1.0)}, "lo <= hi"),
-        ({"ci95": (0.0, float("inf"))}, "expected a finite value"),
+        ({"value": float("nan")}, "expected finite numbers"),
+        ({"ci95": (13.0, 12.0)}, "lo <= value <= hi"),
+        ({"ci95": (13.0, 14.0)}, "lo <= value <= hi"),
+        ({"ci95": (0.0, float("inf"))}, "expected finite numbers"),
         ({"n": 0}, "n >= 1"),
         ({"protocol": "fid"}, "expected a protocol like"),
     ],

@@ -33,6 +33,19 @@ def test_json_round_trip(spec: Pattern) -> None:
         assert ModelConfig.from_dict(json.loads(json.dumps(each.to_dict()))) == each
 
 
+def test_json_round_trip_with_every_condition() -> None:
+    sizes = ModelSizes(conditions=("text", "sketch", "partial"))
+    one = sizes.on(Grid(2, 3, 4), num_codes=9, vocab_size=8, sketch_grid=Grid(2, 6, 6), num_sketch_codes=5)
+    assert ModelConfig.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+    assert one.sketch_grid == Grid(2, 6, 6)
+
+
+def test_a_model_that_reads_no_sketch_has_no_codes_for_it() -> None:
+    one = ModelSizes().on(Grid(2, 3, 4), num_codes=9, vocab_size=8, sketch_grid=Grid(2, 6, 6), num_sketch_codes=5)
+    assert one == config()
+    assert one.sketch_grid is None
+
+
 def test_layers_take_the_variants_of_a_pattern_in_turn() -> None:
     one = config(decoder_layers=4, decoder_attention=axial_in_turn(), encoder_layers=2, encoder_attention=Full())
     assert [spec.axes for spec in one.decoder_specs if isinstance(spec, Axial3D)] == [("t",), ("h",), ("w",), ("t",)]
@@ -65,6 +78,9 @@ def test_text_is_seen_whole() -> None:
         ({"encoder_attention": ()}, "encoder_attention: expected an attention"),
         ({"encoder_attention": [Full()]}, "encoder_attention: expected an attention"),
         ({"stem": "conv"}, "stem: expected 'nearby' or 'raster', got 'conv'"),
+        ({"conditions": ("sketch",)}, "conditions: expected 'text' and others of .* in this order, got"),
+        ({"conditions": ("text", "partial", "sketch")}, "conditions: expected 'text' and others of .* in this order"),
+        ({"conditions": ("text", "sound")}, "conditions: expected 'text' and others"),
     ],
 )
 def test_bad_sizes(sizes: dict[str, Any], message: str) -> None:
@@ -84,6 +100,8 @@ def test_bad_sizes(sizes: dict[str, Any], message: str) -> None:
         ({"encoder_attention": {"name": "nearby3d", "extent": [2, 3, 3]}}, "extent on axis t: expected an odd"),
         ({"grid": [0, 1, 1]}, "grid axis t: expected a whole number >= 1, got 0"),
         ({"d": 0}, "d: expected at least 1, got 0"),
+        ({"conditions": ["text", "sketch"]}, "sketch_grid: expected one where 'sketch' is a condition, got None"),
+        ({"num_sketch_codes": 3}, "num_sketch_codes: expected one where 'sketch' is a condition, got 3"),
     ],
 )
 def test_bad_checkpoints(change: dict[str, Any], message: str) -> None:

@@ -57,14 +57,14 @@ def test_cross_attention_agrees_with_pytorch() -> None:
     y, seen = x(), condition(valid=torch.arange(5) < torch.tensor([[5], [2]]))
     assert seen.valid is not None
     expected, _ = theirs(y, seen.memory, seen.memory, key_padding_mask=~seen.valid, need_weights=False)
-    torch.testing.assert_close(ours(y, GRID, [seen]), expected)
+    torch.testing.assert_close(ours(y, Full(), GRID, [seen]), expected)
 
 
 def test_several_conditions_are_summed() -> None:
     cross, y = CrossAttention(8, 2), x()
     one, other = condition(), condition(Grid(1, 3, 3), Nearby3D(extent=(1, 3, 3)))
-    alone = [cross(y, GRID, [each]) - cross.out.bias for each in (one, other)]
-    torch.testing.assert_close(cross(y, GRID, [one, other]), sum(alone) + cross.out.bias)
+    alone = [cross(y, Full(), GRID, [each]) - cross.out.bias for each in (one, other)]
+    torch.testing.assert_close(cross(y, Full(), GRID, [one, other]), sum(alone) + cross.out.bias)
 
 
 def test_encoder_layer() -> None:
@@ -79,7 +79,7 @@ def test_decoder_layer_sums_self_and_cross() -> None:
     """x + self(norm x) + cross(norm x, C): both read the same normed input."""
     layer, y, seen = DecoderLayer(8, 2, 2, 0.0), x(), [condition()]
     normed = layer.norm(y)
-    middle = y + layer.attention(normed, Nearby3D(), GRID, causal=True) + layer.cross(normed, GRID, seen)
+    middle = y + layer.attention(normed, Nearby3D(), GRID, causal=True) + layer.cross(normed, Nearby3D(), GRID, seen)
     expected = middle + layer.ff(layer.ff_norm(middle))
     torch.testing.assert_close(layer(y, Nearby3D(), GRID, seen), expected)
 
@@ -100,15 +100,15 @@ def test_dropout_acts_in_training_alone(layer: type[torch.nn.Module]) -> None:
 def test_positions_are_three_tables_summed() -> None:
     positions = Positions(GRID, 8)
     assert [tuple(table.shape) for table in positions.tables] == [(2, 8), (3, 8), (4, 8)]
-    everywhere = positions().view(2, 3, 4, 8)
+    everywhere = positions(GRID).view(2, 3, 4, 8)
     t, h, w = positions.tables
     torch.testing.assert_close(everywhere[1, 2, 3], t[1] + h[2] + w[3])
     torch.testing.assert_close(everywhere[0, 2, 1], t[0] + h[2] + w[1])
     cells = torch.tensor([23, 0, 9])
-    assert torch.equal(positions(cells), positions()[cells])
+    assert torch.equal(positions(GRID, cells), positions(GRID)[cells])
 
 
 def test_a_short_text_is_the_start_of_a_long_one() -> None:
     embedding = GridEmbedding(Grid(9, 1, 1), 5, 8)
     ids = torch.randint(5, (2, 9))
-    assert torch.equal(embedding(ids[:, :4]), embedding(ids)[:, :4])
+    assert torch.equal(embedding(ids[:, :4], Grid(4, 1, 1)), embedding(ids, Grid(9, 1, 1))[:, :4])

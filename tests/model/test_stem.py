@@ -24,14 +24,14 @@ def test_nearby_is_a_masked_convolution(grid: Grid) -> None:
     embedded = stem.tokens(tokens).transpose(1, 2).unflatten(2, grid.shape)
     expected = F.conv3d(embedded, kernel, padding=1).flatten(2).transpose(1, 2).clone()
     expected[:, 0] = stem.bos  # the only cell without a past
-    torch.testing.assert_close(stem(tokens), expected)
+    torch.testing.assert_close(stem(tokens, grid), expected)
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
 def test_raster_is_the_token_before(grid: Grid) -> None:
     stem = RasterStem(grid, V, D)
     tokens = torch.randint(V, (2, grid.size))
-    out = stem(tokens)
+    out = stem(tokens, grid)
     torch.testing.assert_close(out[:, 1:], stem.tokens(tokens)[:, :-1] @ stem.maps[0])
     torch.testing.assert_close(out[:, 0], stem.bos.expand(2, -1))
 
@@ -42,7 +42,7 @@ def test_some_cells_are_cells_of_the_whole(name: str, grid: Grid) -> None:
     stem = STEMS[name](grid, V, D)
     tokens = torch.randint(V, (2, grid.size))
     cells = torch.randperm(grid.size)[: grid.size // 2 + 1]
-    torch.testing.assert_close(stem(tokens, cells), stem(tokens)[:, cells])
+    torch.testing.assert_close(stem(tokens, grid, cells), stem(tokens, grid)[:, cells])
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
@@ -66,7 +66,7 @@ def test_nearby_sees_thirteen_cells_four_of_them_in_its_frame() -> None:
 def test_tables_made_while_sampling_serve_training_later(name: str) -> None:
     grid = Grid(1, 2, 61)  # a grid that no other test has put into the cache
     with torch.inference_mode():
-        STEMS[name](grid, V, D)(torch.zeros(1, grid.size, dtype=torch.int64))
+        STEMS[name](grid, V, D)(torch.zeros(1, grid.size, dtype=torch.int64), grid)
     stem = STEMS[name](grid, V, D)
-    stem(torch.zeros(1, grid.size, dtype=torch.int64)).sum().backward()
+    stem(torch.zeros(1, grid.size, dtype=torch.int64), grid).sum().backward()
     assert stem.maps.grad is not None

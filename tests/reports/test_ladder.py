@@ -69,6 +69,7 @@ def test_wide_distances_are_drawn_on_a_logarithmic_line(ladder):
     (found,) = ladder(False, real=0.5, model=5.0, baseline=50.0)
     assert found.logarithmic
     assert {rung.name: rung.place for rung in found.rungs}["model"] == pytest.approx(50)
+    assert found.way == "50% of the way from baseline to real data, on a logarithmic line"
 
 
 def test_intervals_enclose_their_value_and_stay_on_the_line(base_record):

@@ -107,7 +107,9 @@ def test_every_number_of_the_record_is_there(page, run):
 def test_every_number_of_ours_has_interval_n_and_protocol(page):
     titles = [attrs["title"] for attrs in page.all("td") if "title" in attrs]
     assert len(titles) == 5 * 8 + 5 * 6 + 10 + 2
-    assert all(re.fullmatch(r"95% interval \S+ to \S+, n = [\d,]+, \S+@(sprites|nuwa)-1", title) for title in titles)
+    assert all(
+        re.fullmatch(r"95% interval \S+( to |–)\S+, n = [\d,]+, \S+@(sprites|nuwa)-1", title) for title in titles
+    )
 
 
 def test_how_it_was_made_is_told(page, run):

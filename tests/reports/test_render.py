@@ -31,10 +31,10 @@ def hostile_tables(make_record, published):
 def test_markdown_marks_and_intervals(tables):
     lines = render.markdown(tables).splitlines()
     best = next(line for line in lines if line.startswith("| NÜWA tiny, K = 8"))
-    assert best.startswith("| NÜWA tiny, K = 8 | **7.12** <sub>±0.35</sub> |")
+    assert best.startswith("| NÜWA tiny, K = 8 | **7.12** <sub>6.79–7.49</sub> |")
     assert next(line for line in lines if line.startswith("| NÜWA tiny, K = 1")).count("<u>") == 8
     assert "| *NÜWA* | 12.9 | 13.8 | 15.7 | 19.3 | 24 | 27.2 | 0.3429 | – |" in lines
-    assert "<sup>a</sup> fid\\@sprites-1, n = 1,024, ± half a 95% interval  " in lines
+    assert "<sup>a</sup> fid\\@sprites-1, n = 1,024, with 95% intervals  " in lines
 
 
 @pytest.mark.parametrize("which", ["tables", "hostile_tables"])
@@ -48,8 +48,12 @@ def test_text_is_aligned(tables):
     lines = render.text(tables[0]).splitlines()
     rows = [line for line in lines if re.match(r"  \S", line)]
     assert len(rows) == 12
-    assert {line.index("±") for line in rows if "±" in line} == {25}
-    assert next(line for line in lines if "K = 8" in line).count("*") == 8
+    spreads = [line for line in lines if re.match(r" {12,}\d", line)]
+    assert len(spreads) == 5  # below each of ours
+    assert {len(line) for line in spreads} == {len(spreads[0])}
+    best = next(line for line in lines if "K = 8" in line)
+    assert best.count("*") == 8
+    assert best.index("7.12") + len("7.12") == spreads[1].index("6.79–7.49") + len("6.79–7.49")
 
 
 def test_text_gives_no_orders_to_the_terminal(hostile_tables):
@@ -77,7 +81,7 @@ def test_csv_without_records(published):
 
 def test_latex_marks(tables):
     text = render.latex(tables)
-    assert r"NÜWA tiny, K = 8 & \textbf{7.12}\,{\tiny$\pm$0.35}" in text
+    assert r"NÜWA tiny, K = 8 & \textbf{7.12}\,{\tiny 6.79--7.49}" in text
     assert r"\underline{8.41}" in text
     assert "FID-{}0$\\,\\downarrow$\\textsuperscript{a}" in text
 

@@ -55,6 +55,28 @@ def test_values_that_print_the_same_share_a_mark(marks):
     }
 
 
+def test_what_does_not_differ_clearly_shares_a_mark(marks):
+    """Half widths of 0.5 make a difference of 0.71 clear."""
+    rows = [row(name, metric(value)) for name, value in zip("abcd", (1.0, 1.6, 1.8, 2.4), strict=True)]
+    assert marks(*rows) == {"a": "best", "b": "best", "c": "second", "d": "second"}
+
+
+@pytest.mark.parametrize(("low", "spread"), [(0.3, "0.30–1.40"), (0.0, "0.00–1.40"), (-0.1, "-0.10 to 1.40")])
+def test_an_interval_is_printed_as_it_is(make_record, published, low, spread):
+    value = records.MetricValue(
+        name="FID-0", protocol="fid@sprites-1", value=0.4, ci95=(low, 1.4), n=64, higher_is_better=False
+    )
+    (table,) = build_tables({"run": make_record(rows=(row("a", value),))}, "t2i", published)
+    assert table.groups[0].rows[0].cells[0].spread == spread
+
+
+def test_what_a_record_says_of_a_row_is_a_footnote(make_record, published):
+    chosen = dataclasses.replace(row("K = 8", metric(1.0)), sampling={"k": 8, "note": "chosen by CLIPSIM"})
+    (table,) = build_tables({"run": make_record(rows=(row("K = 1", metric(2.0)), chosen))}, "t2i", published)
+    assert [(each.name, each.note) for each in table.groups[0].rows] == [("K = 1", None), ("K = 8", "1")]
+    assert ("1", "chosen by CLIPSIM") in table.notes
+
+
 def test_protocols_are_ranked_apart(marks):
     rows = [row("a", metric(1.0)), row("b", metric(2.0, protocol="fid@clean-1")), row("c", metric(3.0))]
     assert marks(*rows) == {"a": "best", "b": "", "c": "second"}
@@ -179,7 +201,7 @@ def test_counts_stand_in_the_notes(make_record, published):
         name="FID-0", protocol="fid@sprites-1", value=1.0, ci95=(0.5, 1.5), n=2048, higher_is_better=False
     )
     table = build_tables({"run": make_record(rows=(row("a", metric(1.0)), row("b", few)))}, "t2i", published)[0]
-    assert ("a", "fid@sprites-1, n = 64 to 2,048, ± half a 95% interval") in table.notes
+    assert ("a", "fid@sprites-1, n = 64 to 2,048, with 95% intervals") in table.notes
 
 
 @pytest.mark.parametrize("task", ["t2v", "v2v", "ablate-tokenizer", "ablate-tasks", "ablate-attention", "cost"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nuwa.data.sprites import captions, draw, render
+from nuwa.data.sources import HeldOut, Source
+from nuwa.data.sprites import captions, draw, render, segment
 from nuwa.data.sprites.dataset import SpritesStream
 from nuwa.presets import PRESETS
 from nuwa.tokenizers.perceptual import load_sprites
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.tokenizers.vqgan_seg import VQGANSeg
 from nuwa.training import checkpoint
 from nuwa.training.loop import LOG, Stage, fit
+from nuwa.training.on_sprites import sprites_data
+from nuwa.training.prepare import TrainingData
+from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
 from nuwa.training.transformer import TransformerStage
 
 CPU = torch.device("cpu")
-STEPS = {"tokenizer": 12, "transformer": 8}
+STEPS = {"tokenizer": 12, "sketch tokenizer": 12, "transformer": 8, "eight tasks": 10}
 
 
 class OneBatch:
@@ -36,10 +42,18 @@ class OneBatch:
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
         return SpritesStream(32).batch(0, size)
 
+    def maps(self, step: int, size: int) -> Tensor:
+        return SpritesStream(32).maps(0, size)
+
 
 def validation(num: int = 16) -> tuple[Tensor, list[str]]:
     scenes = draw("val", np.arange(num))
     return torch.from_numpy(render(scenes, 32)), captions(scenes)
+
+
+def source(stream: Any = None) -> Source:
+    pixels, words = validation()
+    return Source(stream=stream or SpritesStream(32), validation=HeldOut(pixels=pixels, captions=words))
 
 
 def tokenizer_stage(stream: Any = None, **settings: Any) -> TokenizerStage:
@@ -61,11 +75,42 @@ def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
     config = dataclasses.replace(preset.transformer, **{"steps": 8, "caption_dropout": 0.5} | settings)
     return TransformerStage(
         model.on(preset.tokenizer.model.grid(), num_codes=32, vocab_size=text.vocab_size), config,
-        stream or SpritesStream(32), tokenizer, text, validation(), origin={"data": "sprites"}, device=CPU,
+        {"picture": source(stream)}, tokenizer, text, origin={"data": "sprites"}, device=CPU,
     )  # fmt: skip
 
 
-STAGES: dict[str, Any] = {"tokenizer": tokenizer_stage, "transformer": transformer_stage}
+def sketch_stage(stream: Any = None, **settings: Any) -> SketchStage:
+    sketch = PRESETS["smoke-all"]().sketch
+    assert sketch is not None
+    config = dataclasses.replace(sketch, **{"steps": 12, "restart_every": 3} | settings)
+    maps = torch.from_numpy(segment(draw("val", np.arange(16)), 32))
+    return SketchStage(config, stream or SpritesStream(32), maps, data="sprites", device=CPU)
+
+
+@cache
+def small_data(frames: int = 3) -> TrainingData:
+    return sprites_data(32, frames, num_held_out=16, num_captions=500)
+
+
+def tasks_stage(**settings: Any) -> TransformerStage:
+    """All eight tasks, on clips of three frames."""
+    preset, data = dataclasses.replace(PRESETS["smoke-all"](), frames=3), small_data()
+    assert preset.sketch is not None
+    torch.manual_seed(5)
+    text = TextTokenizer.from_captions(data.vocabulary)
+    config = dataclasses.replace(preset.transformer, **{"steps": 12, "caption_dropout": 0.3} | settings)
+    return TransformerStage(
+        preset.config(vocab_size=text.vocab_size), config, data.sources(preset), VQGAN(preset.tokenizer.model), text,
+        sketch=VQGANSeg(preset.sketch.model), origin={"data": "sprites"}, device=CPU,
+    )  # fmt: skip
+
+
+STAGES: dict[str, Any] = {
+    "tokenizer": tokenizer_stage,
+    "sketch tokenizer": sketch_stage,
+    "transformer": transformer_stage,
+    "eight tasks": tasks_stage,
+}
 
 
 class Stopping:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from nuwa.data.shards import Shards, write_shards
+from nuwa.data.shards import Shards, TokenBatch, write_shards
 from nuwa.data.shards.order import Order
-from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
+from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.presets import PRESETS, Preset
 from nuwa.tokenizers.digest import weights_sha256
 from nuwa.tokenizers.load import load_vqgan
@@ -25,13 +25,12 @@ from nuwa.training import prepare as module
 from nuwa.training.loop import Stage, fit
 from nuwa.training.prepare import TrainingData, prepare
 
-from .stages import CPU, validation
+from .stages import CPU, source
 
 DATA = TrainingData(
     name="sprites 1 train",
-    stream=SpritesStream(32),
-    validation=validation(),
-    vocabulary=SpritesStream(32).batch(0, 300)[1],
+    pictures=source(),
+    vocabulary=source().stream.batch(0, 300)[1],
     perceptual=load_sprites(),
 )
 
@@ -57,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, preset: Preset) -> Path:
 def test_what_is_done_is_used_as_it_is(folder: Path, preset: Preset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "fit", lambda *_, **__: pytest.fail("trained again"))
     one, other = (prepare(preset, DATA, folder, CPU) for _ in range(2))
-    captions = DATA.validation[1][:3]
+    captions = DATA.pictures.validation.captions[:3]
     assert torch.equal(one.t2i(captions), other.t2i(captions))
     assert one.sampling == preset.sampling
     assert not one.model.training
@@ -94,8 +93,8 @@ def on_shards(folder: Path, preset: Preset, tmp_path_factory: pytest.TempPathFac
     """The same tokenizer, and a transformer that reads tokens."""
     root = tmp_path_factory.mktemp("on shards")
     shutil.copytree(folder / "tokenizer", root / "tokenizer")
-    data = dataclasses.replace(DATA, samples=SpritesPictures("train", 40))
-    prepare(preset, data, root, CPU, shards=root / "shards")
+    pictures = dataclasses.replace(DATA.pictures, samples=SpritesPictures("train", 40))
+    prepare(preset, dataclasses.replace(DATA, pictures=pictures), root, CPU, shards=root / "shards")
     return root
 
 
@@ -105,23 +104,29 @@ def test_a_training_makes_the_shards_that_it_reads(on_shards: Path, preset: Pres
     assert len(shards) == 40
     assert shards.text.to_dict() == TextTokenizer.from_captions(DATA.vocabulary).to_dict()
     config = checkpoint.read_config(on_shards / "transformer" / checkpoint.WEIGHTS)
-    assert config["shards"] == shards.fingerprint
+    assert config["shards_picture"] == shards.fingerprint
     assert "val_loss" in (on_shards / "transformer" / "log.jsonl").read_text()
 
 
 def test_shards_train_as_the_pictures_do(on_shards: Path, preset: Preset, tmp_path: Path) -> None:
     """Weights to the bit of a training that encodes the same pictures in the same order at every step."""
 
+    tokenizer = load_vqgan(on_shards / "tokenizer")
     samples, order = SpritesPictures("train", 40), Order(40, 1, preset.transformer.seed)
 
     class Encoding:
-        def batch(self, step: int, size: int) -> tuple[torch.Tensor, list[str]]:
-            rows, _ = order.at(np.arange(step * size, (step + 1) * size))
-            return torch.stack([samples.image(row) for row in rows.tolist()]), [samples.captions[row] for row in rows]
+        def __init__(self, shards: Shards, seed: int) -> None:
+            self.text = shards.text
+
+        def tokens(self, step: int, size: int) -> TokenBatch:
+            rows, views = order.at(np.arange(step * size, (step + 1) * size))
+            pictures = torch.stack([samples.image(row) for row in rows.tolist()])
+            words = self.text.encode([samples.captions[row] for row in rows]).ids
+            return TokenBatch(tokenizer.encode(pictures), words, torch.from_numpy(rows), torch.from_numpy(views))
 
     shutil.copytree(on_shards / "tokenizer", tmp_path / "tokenizer")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "ShardStream", lambda *_: Encoding())
+        patch.setattr("nuwa.training.on_shards.ShardStream", Encoding)
         prepare(preset, DATA, tmp_path, CPU, shards=on_shards / "shards")
     path = Path("transformer") / checkpoint.WEIGHTS
     assert (tmp_path / path).read_bytes() == (on_shards / path).read_bytes()
@@ -138,7 +143,7 @@ def test_shards_of_another_tokenizer_are_refused(on_shards: Path, preset: Preset
 
 
 def test_a_training_on_pictures_is_another_one(on_shards: Path, preset: Preset) -> None:
-    with pytest.raises(ValueError, match=r"holds a training with other settings \(shards\)"):
+    with pytest.raises(ValueError, match=r"holds a training with other settings \(shards_picture\)"):
         prepare(preset, DATA, on_shards, CPU)
 
 

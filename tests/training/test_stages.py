@@ -10,15 +10,28 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from nuwa.tasks import TASKS
 from nuwa.tokenizers.quantize import Usage
 from nuwa.training import checkpoint
-from nuwa.training.tokenizer import CodebookCollapse
+from nuwa.training.codebook import CodebookCollapse
 
-from .stages import STAGES, STEPS, OneBatch, Stopping, outcome, tokenizer_stage, train, transformer_stage
+from .stages import (
+    STAGES,
+    STEPS,
+    OneBatch,
+    Stopping,
+    outcome,
+    sketch_stage,
+    tasks_stage,
+    tokenizer_stage,
+    train,
+    transformer_stage,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,6 +108,17 @@ def test_the_tokenizer_learns_one_batch_by_heart() -> None:
     assert stage.validate()["usage"] > 0.3
 
 
+def test_the_sketch_tokenizer_learns_one_batch_by_heart() -> None:
+    stage = sketch_stage(OneBatch(), steps=40, lr=6e-3)
+    losses, before = [], stage.validate()
+    for index in range(40):
+        torch.manual_seed(index)
+        losses.append(stage.step(index)["cross_entropy"].item())
+    assert losses[-1] < 0.5 * losses[0]
+    after = stage.validate()
+    assert before["val_fwiou"] < after["val_fwiou"] < after["val_pa"] < 1
+
+
 def test_the_moments_of_the_tokenizers_training() -> None:
     """An autoencoder, then codes from k-means, then a critic that learns, then one that is listened to."""
     stage = tokenizer_stage(restart_every=1000)
@@ -132,17 +156,19 @@ def test_a_weight_of_zero_leaves_a_term_out(off: str) -> None:
         assert stage.config["perceptual_net"] is None
 
 
+@pytest.mark.parametrize("make", [tokenizer_stage, sketch_stage])
 @pytest.mark.parametrize("steps", [1, 3, 5])
-def test_trainings_of_a_few_steps_run_through(steps: int, tmp_path: Path) -> None:
+def test_trainings_of_a_few_steps_run_through(steps: int, make: Any, tmp_path: Path) -> None:
     """Every share of the steps may round to nothing."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CodebookCollapse)
-        train(tokenizer_stage(steps=steps), tmp_path, steps)
+        train(make(steps=steps), tmp_path, steps)
     assert (tmp_path / checkpoint.WEIGHTS).exists()
 
 
-def test_collapse_is_said_aloud() -> None:
-    stage = tokenizer_stage()
+@pytest.mark.parametrize("make", [tokenizer_stage, sketch_stage])
+def test_collapse_is_said_aloud(make: Any) -> None:
+    stage = make()
     stage.model.codebook.codes.copy_(stage.model.codebook.codes[:1].clone())
     with pytest.warns(CodebookCollapse, match=r"codebook collapse: 3% of 32 codes in use; lower the learning rate"):
         found = stage.validate()
@@ -150,8 +176,9 @@ def test_collapse_is_said_aloud() -> None:
     assert found["perplexity"] == pytest.approx(1)
 
 
-def test_validation_changes_nothing() -> None:
-    stage = tokenizer_stage()
+@pytest.mark.parametrize("make", [tokenizer_stage, sketch_stage])
+def test_validation_changes_nothing(make: Any) -> None:
+    stage = make()
     stage.step(0)
     before = {key: value.clone() for key, value in stage.model.state_dict().items()}
     first = stage.validate()
@@ -159,8 +186,9 @@ def test_validation_changes_nothing() -> None:
     assert all(torch.equal(value, before[key]) for key, value in stage.model.state_dict().items())
 
 
-def test_every_parameter_has_one_optimizer() -> None:
-    stage = transformer_stage()
+@pytest.mark.parametrize("make", [transformer_stage, tasks_stage])
+def test_every_parameter_has_one_optimizer(make: Any) -> None:
+    stage = make()
     groups = [group for optimizer in stage.optimizers.values() for group in optimizer.param_groups]
     taken = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(taken) == sorted(id(parameter) for parameter in stage.model.parameters())
@@ -184,6 +212,6 @@ def test_dropped_captions_are_not_read(dropout: float, same: bool) -> None:
 def test_validation_is_the_mean_over_all_tokens() -> None:
     """In batches or at once, also where the last batch is a smaller one."""
     whole, parts = transformer_stage(batch=16), transformer_stage(batch=7)
-    assert [len(captions) for _, captions in parts.validation] == [7, 7, 2]
+    assert [len(batch.tokens) for batch in parts.examples.held_out(TASKS["t2i"], 7)] == [7, 7, 2]
     assert parts.validate() == pytest.approx(whole.validate(), abs=1e-6)
     assert whole.validate()["val_loss"] != whole.validate()["val_loss_without_caption"]

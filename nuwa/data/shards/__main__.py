@@ -17,7 +17,7 @@ from nuwa.data.shards.sources import SOURCES, SourceOptions
 from nuwa.data.shards.write import MAX_BROKEN, write_shards
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
-from nuwa.tokenizers.load import load_vqgan
+from nuwa.tokenizers.load import load_text, load_vqgan
 from nuwa.training.precision import pick_device
 
 
@@ -31,6 +31,9 @@ class WriteOptions:
     split: str = "train"
     num: int | None = None  # samples; all where not given
     frames: int = 5  # of a clip of sprites
+    text: Path | None = (
+        None  # checkpoint folder whose text ids to use; the smallest vocabulary of the captions otherwise
+    )
     views: tuple[str, ...] = ("centre",)  # such as: centre centre-mirrored top-left
     read_px: int | None = None  # side at which samples are read, for views to cut from; the tokenizer's where not given
     samples_per_shard: int = 16_384
@@ -67,6 +70,7 @@ def write(options: WriteOptions) -> None:
         samples,
         tokenizer,
         options.out,
+        text=None if options.text is None else load_text(options.text),
         views=options.views,
         samples_per_shard=options.samples_per_shard,
         batch=options.batch,

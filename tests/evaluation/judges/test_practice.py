@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.judges.board import ABSENT, EMPTY, board, main_class
-from evaluation.judges.practice import CHANGES, _sorted, identity, join, practice, vary
-from nuwa.data.sprites import Scenes, captions, draw, render, world
+from evaluation.judges.practice import CHANGES, identity, join, practice, practice_clips, vary
+from nuwa.data.sprites import Scenes, actions, captions, draw, draw_clips, render, world
+from nuwa.data.sprites.scenes import reorder, slot_order
 
 SCENES = draw("test-seen", np.arange(512))
 MANY = SCENES[SCENES.num_objects > 1]
@@ -33,7 +34,7 @@ def assert_valid(scenes: Scenes) -> None:
     assert (np.abs(ratio - 1) <= world.RADIUS_JITTER + 1e-9).all()
     offset = scenes.centre[present] - world.place_centres()[scenes.place[present]]
     assert (np.abs(offset) <= world.PLACE_JITTER + 1e-9).all()
-    assert_same(_sorted(scenes), scenes)
+    assert_same(reorder(scenes, slot_order(scenes)), scenes)
 
 
 def test_practice_shows_every_combination() -> None:
@@ -139,3 +140,18 @@ def test_places_are_where_the_picture_has_ink() -> None:
     ink = np.abs(render(single, 33) - ground).sum(axis=1) > 60
     cells = ink.reshape(-1, 3, 11, 3, 11).sum(axis=(2, 4)).reshape(-1, 9)
     np.testing.assert_array_equal(cells.argmax(axis=1), (board(single).shape != EMPTY).int().argmax(dim=1).numpy())
+
+
+def test_practice_clips_show_every_combination() -> None:
+    """Also the ones that no model is trained on; nothing but colours differs from the train split."""
+    clips, train = practice_clips(np.arange(20_000)), draw_clips("train", np.arange(20_000))
+    there = clips.action >= 0
+    shown = np.stack([clips.scenes.shape[there], clips.scenes.colour[there], clips.action[there]])
+    assert len(np.unique(shown, axis=1).T) == actions.suits_shape().sum() * len(world.COLOURS)
+    np.testing.assert_array_equal(clips.action, train.action)
+    for name, values in vars(clips.scenes).items():
+        if name != "colour":
+            np.testing.assert_array_equal(values, vars(train.scenes)[name])
+    assert (clips.scenes.colour[~there] == -1).all()
+    first = practice_clips(np.arange(10, 12))
+    np.testing.assert_array_equal(first.scenes.colour, clips.scenes.colour[10:12])

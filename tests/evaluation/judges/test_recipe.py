@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from evaluation.judges import __main__ as command
-from evaluation.judges import load_clip_judge, load_image_judge, weights
+from evaluation.judges import load_clip_judge, load_image_judge, load_segmenter, load_video_judge, weights
 from evaluation.judges.clip import ClipSize
 from evaluation.judges.recipe import batches
 from evaluation.judges.train_clip import ClipRecipe, train_clip
 from evaluation.judges.train_image import ImageRecipe, train_image
+from evaluation.judges.train_segmenter import SegmenterRecipe, train_segmenter
+from evaluation.judges.train_video import VideoRecipe, train_video
 
 IMAGE = ImageRecipe(pictures=64, steps=3, batch=16, widths=(8, 8), num_features=16)
 CLIP = ClipRecipe(
@@ -21,10 +23,14 @@ CLIP = ClipRecipe(
     batch=16,
     size=ClipSize(vision_layers=1, vision_width=64, transformer_layers=1, transformer_width=32),
 )
+VIDEO = VideoRecipe(pictures=64, steps=3, batch=8, widths=(8, 8, 8), num_features=16, frames=(2, 3))
+SEGMENTER = SegmenterRecipe(pictures=64, steps=3, batch=16, widths=(8, 8))
 TINY = """
     --threads 1 --measured 256
     --image.pictures 64 --image.steps 2 --image.batch 16 --image.widths 8 8
     --clip.pictures 256 --clip.steps 2 --clip.batch 16 --clip.size.vision-layers 1 --clip.size.transformer-layers 1
+    --video.pictures 64 --video.steps 2 --video.batch 8 --video.widths 8 8 8
+    --segmenter.pictures 64 --segmenter.steps 2 --segmenter.batch 16 --segmenter.widths 8 8
 """
 
 
@@ -34,7 +40,11 @@ def same(first: torch.nn.Module, second: torch.nn.Module) -> bool:
     )
 
 
-@pytest.mark.parametrize(("train", "recipe"), [(train_image, IMAGE), (train_clip, CLIP)], ids=["image", "clip"])
+@pytest.mark.parametrize(
+    ("train", "recipe"),
+    [(train_image, IMAGE), (train_clip, CLIP), (train_video, VIDEO), (train_segmenter, SEGMENTER)],
+    ids=["image", "clip", "video", "segmenter"],
+)
 def test_judge_is_a_function_of_its_recipe(train, recipe) -> None:
     state = torch.get_rng_state()
     first = train(recipe)[0]
@@ -49,14 +59,36 @@ def test_command_writes_judges_that_load(tmp_path: Path, capsys: pytest.CaptureF
     card = weights.read_card(tmp_path)
     assert card["image"]["sha256"] == load_image_judge(folder=tmp_path).sha256
     assert card["clip"]["sha256"] == load_clip_judge(folder=tmp_path).sha256
+    assert card["video"]["sha256"] == load_video_judge(folder=tmp_path).sha256
+    assert card["segmenter"]["sha256"] == load_segmenter(folder=tmp_path).sha256
     assert card["image"]["recipe"]["steps"] == 2
-    assert set(card["image"]["accuracy"]) == {"test-seen", "test-unseen"}
-    assert "sprites CLIP judge 1" in capsys.readouterr().out
+    assert all(set(entry["accuracy"]) == {"test-seen", "test-unseen"} for entry in card.values())
+    out = capsys.readouterr().out
+    assert all(f"{entry['name']}: " in out for entry in card.values())
+
+
+def test_only_some_are_trained(tmp_path: Path) -> None:
+    command.main(["--out", str(tmp_path), "--only", "segmenter, image", *TINY.split()])
+    assert list(weights.read_card(tmp_path)) == ["segmenter", "image"]
+
+
+def test_unknown_judge() -> None:
+    with pytest.raises(
+        ValueError, match=r"unknown judge 'vidoe'; did you mean 'video'\? \(known: image, clip, video, seg"
+    ):
+        command.Options(only="image,vidoe")
+
+
+def test_segmenter_learns_from_halves() -> None:
+    with pytest.raises(ValueError, match="batch: expected an even number, half pictures and half frames, got 15"):
+        replace(SEGMENTER, batch=15)
 
 
 def test_shipped_recipes_are_the_defaults() -> None:
     card = weights.read_card()
-    for judge, recipe in (("image", ImageRecipe()), ("clip", ClipRecipe())):
+    recipes = {"image": ImageRecipe(), "clip": ClipRecipe(), "video": VideoRecipe(), "segmenter": SegmenterRecipe()}
+    assert set(card) == set(recipes)
+    for judge, recipe in recipes.items():
         assert card[judge]["recipe"] == json.loads(json.dumps(asdict(recipe)))
 
 

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluation.judges import load_clip_judge, load_image_judge, weights
+from evaluation.judges import load_clip_judge, load_image_judge, load_segmenter, load_video_judge, weights
 
-JUDGES = {"image": load_image_judge, "clip": load_clip_judge}
+JUDGES = {
+    "image": load_image_judge,
+    "clip": load_clip_judge,
+    "video": load_video_judge,
+    "segmenter": load_segmenter,
+}
 
 
 @pytest.fixture

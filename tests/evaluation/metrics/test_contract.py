@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from evaluation.metrics import METRICS, ProtocolMetric
-from nuwa.data.sprites.scenes import draw
+from nuwa.data.sprites import Scenes, draw, draw_edits
 
 Batch = Callable[[slice], dict[str, object]]
 N = 200
@@ -29,16 +29,25 @@ def table(*shape: int, seed: int = 0) -> torch.Tensor:
     return 2 * torch.randn(N, *shape, generator=torch.Generator().manual_seed(seed)) + 1
 
 
-def scene_batch(part: slice) -> dict[str, object]:
-    scenes = draw("val", np.arange(N))
+def sight(scenes: Scenes, part: slice) -> SimpleNamespace:
+    """What a judge with doubts says of the scenes."""
     rows, slots = np.nonzero(scenes.place >= 0)
     truth = {"shape": table(9, 7), "colour": table(9, 8), "size": table(9, 3)}
     for name, logits in truth.items():
         logits[rows, scenes.place[rows, slots], getattr(scenes, name)[rows, slots] + (name == "shape")] += 9
     truth["shape"][..., 0] += 5  # so that most of the empty places are seen as empty
     truth["background"] = table(4) + 9 * torch.eye(4)[torch.from_numpy(scenes.background)]
-    seen = SimpleNamespace(**{f"{name}_logits": logits[part] for name, logits in truth.items()})
-    return {"judgement": seen, "expected": scenes[part]}
+    return SimpleNamespace(**{f"{name}_logits": logits[part] for name, logits in truth.items()})
+
+
+def scene_batch(part: slice) -> dict[str, object]:
+    scenes = draw("val", np.arange(N))
+    return {"judgement": sight(scenes, part), "expected": scenes[part]}
+
+
+def edit_batch(part: slice) -> dict[str, object]:
+    edits = draw_edits("val", np.arange(N))
+    return {"judgement": sight(edits.target, part), "edits": edits[part]}
 
 
 def picture_batch(part: slice) -> dict[str, object]:
@@ -97,6 +106,7 @@ FEEDS: dict[str, list[Batch]] = {
         lambda part: {**captions(part), "texts": table(16, seed=2)[part], "real": True},
     ],
     "caption-accuracy": [scene_batch],
+    "edit-accuracy": [edit_batch],
     "fvd": [
         lambda part: {"samples": table(400)[part], "real": False},
         lambda part: {"samples": table(400, seed=1)[part] * 2, "real": True},
@@ -115,6 +125,7 @@ FEEDS: dict[str, list[Batch]] = {
     "ssim": [picture_batch],
     "psnr": [picture_batch],
     "lpips": [lambda part: {"generated": table(2)[part].abs()}],
+    "codebook": [lambda part: {"tokens": (3 * table(1, 4, 4)).long().clamp(0, 19)[part]}],
     "pa": [map_batch(7)],
     "fwiou": [map_batch(7)],
     "miou": [map_batch(7)],
@@ -122,8 +133,11 @@ FEEDS: dict[str, list[Batch]] = {
 }
 
 
+SETTINGS: dict[str, dict[str, object]] = {"codebook": {"num_codes": 24}}  # what has no default
+
+
 def fed(name: str, edges: list[int], **settings: object) -> ProtocolMetric:
-    metric = METRICS[name](**settings)
+    metric = METRICS[name](**SETTINGS.get(name, {}), **settings)
     for start, stop in itertools.pairwise(edges):
         for batch in FEEDS[name]:
             metric.update(**batch(slice(start, stop)))

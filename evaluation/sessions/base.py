@@ -1,0 +1,178 @@
+"""What every evaluation session has: its options, what grows while it runs, a trained system, and the record it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluation.provenance import Provenance, peak_memory, provenance
+from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Skipped, write_record
+from nuwa import files
+from nuwa.data import captioned
+from nuwa.data.captioned import CaptionedPictures
+from nuwa.model.config import attention_name
+from nuwa.presets import PRESETS, Preset
+from nuwa.registry import Registry
+from nuwa.sampling import Sampling
+from nuwa.system import MODEL_FILE, Nuwa
+from nuwa.tasks import needed_for
+from nuwa.tokenizers.text import TextTokenizer
+from nuwa.training.precision import pick_device
+from nuwa.training.prepare import TrainingData, prepare
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions:
+    """What every session takes. A session's own options are a subclass; its docstring is the help."""
+
+    num: int | None = None  # samples to score; the data set's own number where not given
+    preset: str = "tiny"  # sizes and training of the model: tiny, smoke (seconds, for trying things out), paper-image
+    guidance: float | None = None  # how much captions are strengthened, 1 is not at all; the preset's where not given
+    temperature: float | None = None  # divides the logits: below 1 likelier tokens; the preset's where not given
+    top_k: int | None = None  # draw from the k likeliest tokens only; from all where not given
+    top_p: float | None = None  # draw from the likeliest tokens that make up this share; from all where not given
+    checkpoint: Path | None = None  # folder of a trained model to score; without it the task's own model is trained
+    shards: Path | None = None  # train on tokens: encode the data once into this folder, or read what is there
+    seed: int = 0  # of the samples; that of the training is the preset's
+    device: str = "auto"  # auto, cpu or cuda
+    weights: Path | None = None  # folder with published network weights
+    out: Path = Path("runs/eval")  # folder for everything that is made
+
+    def sampling(self, default: Sampling) -> Sampling:
+        """The preset's sampling with what was asked for."""
+        given = {name: getattr(self, name) for name in ("guidance", "temperature", "top_k", "top_p")}
+        return replace(default, seed=self.seed, **{name: value for name, value in given.items() if value is not None})
+
+    def check(self) -> None:
+        """ValueError where an option is out of its range, before anything is done."""
+        if self.num is not None and self.num < 2:
+            raise ValueError(f"expected num >= 2, got {self.num}; intervals need two samples")
+        self.sampling(PRESETS[self.preset]().sampling)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One task's evaluation: the options it reads and the function that runs it and writes its record."""
+
+    options: type[SessionOptions]
+    run: Callable[[Any], Record]
+
+
+SESSIONS: Registry[Session] = Registry("session")
+"""The sessions by the name of their task."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """What grows while a session runs, and where it runs."""
+
+    task: str
+    options: SessionOptions
+    preset: Preset
+    device: torch.device
+    about: Provenance
+    rows: list[Row] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, task: str, options: SessionOptions) -> Run:
+        """Check the options and take down where this runs. ValueError for what cannot be.
+
+        A preset of many tasks is cut down to what this one needs on all its routes, unless a checkpoint is given.
+        """
+        options.check()
+        device, preset = pick_device(options.device), PRESETS[options.preset]()
+        if options.checkpoint is None:
+            preset = preset.only(*needed_for(task))
+        about = provenance(device, {"sampling": options.seed, "training": preset.transformer.seed})
+        return cls(task=task, options=options, preset=preset, device=device, about=about)
+
+    @property
+    def out(self) -> Path:
+        """The run's folder."""
+        return self.options.out
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the seconds spent inside to ``timings_s``."""
+        began = time.monotonic()
+        yield
+        self.timings_s[stage] = round(self.timings_s.get(stage, 0.0) + time.monotonic() - began, 2)
+
+    def skip(self, name: str, reason: str) -> None:
+        """Name something that is not in the numbers."""
+        self.skipped.append(Skipped(id=name, reason=reason))
+
+    def skip_all(self, found: Iterable[captioned.Skipped]) -> None:
+        """Name what a dataset left out."""
+        for each in found:
+            self.skip(each.id, each.reason)
+
+    def note_long(self, tokenizer: TextTokenizer, captions: Sequence[str]) -> None:
+        """Say how many captions are longer than a text can be."""
+        if truncated := tokenizer.encode(captions).truncated:
+            reason = f"{len(truncated)} of {len(captions)} captions are longer than 77 tokens and lost their last words"
+            self.skip("long captions", reason)
+
+    def note_unknown(self, tokenizer: TextTokenizer, captions: Sequence[str]) -> None:
+        """Say how many word pieces the model has never met."""
+        if unknown := tokenizer.encode(captions).unknown:
+            self.skip("unknown words", f"{unknown} word pieces of the test captions never stand in a training caption")
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the model that is scored."""
+        return self.options.checkpoint or self.out / "checkpoint"
+
+    def trained(self, data: Callable[[], TrainingData]) -> Nuwa:
+        """The checkpoint that was asked for, otherwise the preset's system, trained on ``data`` where that is not done yet.
+
+        It is kept in ``training/`` and ``checkpoint/`` of the run's folder. ValueError for a checkpoint that was trained for
+        none of this task's routes.
+        """
+        if self.options.checkpoint is not None:
+            system = Nuwa.from_pretrained(self.options.checkpoint, self.device)
+            if not set(needed_for(self.task)) & set(system.tasks):
+                raise ValueError(
+                    f"{self.options.checkpoint}: expected a model trained for {' or '.join(needed_for(self.task))}, got one "
+                    f"for {', '.join(system.tasks)}"
+                )
+            return system
+        with self.timed("train"):
+            system = prepare(self.preset, data(), self.out / "training", self.device, shards=self.options.shards)
+            system.save_pretrained(self.out / "checkpoint")
+        return system
+
+    def model(self, system: Nuwa) -> ModelInfo:
+        """What the record says of the system that :meth:`trained` gave."""
+        return ModelInfo(
+            preset=self.preset.name,
+            encoder_attention=attention_name(self.preset.model.encoder_attention),
+            decoder_attention=attention_name(self.preset.model.decoder_attention),
+            params=system.model.num_parameters,
+            checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
+        )
+
+    def write(self, dataset: CaptionedPictures, model: ModelInfo) -> Record:
+        """Write ``record.json`` and return it."""
+        about = {name: str(getattr(dataset, name)) for name in ("name", "version", "split", "fingerprint")}
+        record = Record(
+            name=self.out.name,
+            task=self.task,
+            dataset=DatasetInfo(**about),
+            model=model,
+            rows=tuple(self.rows),
+            timings_s=self.timings_s,
+            peak_memory_gib=peak_memory(self.device),
+            skipped=tuple(self.skipped),
+            **vars(self.about),
+        )
+        write_record(self.out / "record.json", record)
+        return record

@@ -1,0 +1,178 @@
+"""Text to image, end to end: train what is missing, sample, score, and write the record (paper, Table 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evaluation import judges
+from evaluation.data import DATASETS, DataOptions, EvaluationData, Pictures
+from evaluation.metrics import PictureScorer, best_of, caption_scores
+from evaluation.metrics.codebook import codebook_usage
+from evaluation.records import MetricValue, ModelInfo, Record
+from evaluation.samples import save_samples, save_sheet
+from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
+from evaluation.sessions.drawing import by_length, draw, rebuild
+from evaluation.sessions.samples import Samples
+from evaluation.sessions.table import BATCH, Table
+from nuwa.data.folder import GeneratedFolder
+from nuwa.data.sprites import Scenes
+from nuwa.sampling import Sampling
+from nuwa.system import Nuwa, untrained
+
+SHEET = 24  # captions on the sample sheet
+GROUPS = ("one object", "2–3 objects")
+
+
+@dataclass(frozen=True, kw_only=True)
+class T2IOptions(SessionOptions):
+    """Text to image: FID-k, IS, CLIPSIM and caption accuracy, beside the rows of the paper's Table 1."""
+
+    data: str = "sprites"  # sprites, or coco
+    root: Path | None = None  # folder of the dataset
+    num: int | None = None  # captions to score; 1024 of sprites, all of coco where not given
+    generated: Path | None = None  # score this folder of <caption id>.png instead of training and sampling
+    allow_missing: bool = False  # score a folder in which some ids have no picture
+    candidates: int = 8  # K: pictures a caption, of which CLIPSIM keeps the best
+    out: Path = Path("runs/eval-t2i")  # folder for everything that is made
+
+    def check(self) -> None:
+        """ValueError where an option is out of its range."""
+        super().check()
+        if self.candidates < 1:
+            raise ValueError(f"expected candidates >= 1, got {self.candidates}; 1 draws one picture a caption")
+
+
+class CaptionedScorer:
+    """FID-k, IS, CLIPSIM and caption accuracy of pictures, as a :class:`evaluation.sessions.table.Scorer`.
+
+    Where the scenes that captions name are known, those of one object and those of more have accuracies of their own.
+    """
+
+    def __init__(
+        self, image_judge: judges.ImageJudge, clip_judge: judges.ClipJudge, device: torch.device | str = "cpu"
+    ) -> None:
+        self.pictures = PictureScorer(image_judge, clip_judge, device=device)
+
+    def update(self, samples: Samples, *, real: bool) -> None:
+        """Judge a batch; nobody asks whether the reference shows what its captions name."""
+        scenes: Scenes | None = None if real else samples.truth.get("scenes")
+        group = None if scenes is None else [GROUPS[int(count > 1)] for count in scenes.num_objects]
+        self.pictures.update(samples.pixels, samples.captions, scenes, group)
+
+    def against(self, reference: CaptionedScorer) -> Sequence[MetricValue]:
+        """All numbers."""
+        return self.pictures.against(reference.pictures)
+
+    @property
+    def impossible(self) -> Mapping[str, str]:
+        """Scores that need more pictures."""
+        return self.pictures.impossible
+
+    def parts(self) -> Mapping[str, Sequence[MetricValue]]:
+        """Accuracies by the number of objects."""
+        enough = [group for group in GROUPS if self.pictures.groups.get(group, 0) > 1]
+        return {group: self.pictures.select(group).accuracies() for group in enough}
+
+
+def run(options: T2IOptions) -> Record:
+    """Run the session and leave ``record.json``, ``samples/``, ``generated/`` and ``training/`` in ``options.out``."""
+    state = Run.begin("t2i", options)
+    image_judge, clip_judge = judges.load_image_judge(state.device), judges.load_clip_judge(state.device)
+    with state.timed("read data"):
+        size_px = state.preset.tokenizer.model.size_px
+        data = DATASETS[options.data](
+            DataOptions(root=options.root, num=options.num, size_px=size_px, weights=options.weights, seed=options.seed)
+        ).only(clip_judge.knows, "the CLIP judge of sprites knows no word of the caption")
+        state.skip_all((*data.test.skipped, *data.notes))
+    test = captioned_samples(data.test, data.scenes)
+    state.note_long(clip_judge.tokenizer, test.captions)
+    scorer = partial(CaptionedScorer, image_judge, clip_judge, state.device)
+    if options.generated is not None:
+        model = _score_folder(options, state, data, test, scorer)
+    else:
+        model = _train_and_score(options, state, data, test, scorer, clip_judge)
+    return state.write(data.test.dataset, model)
+
+
+SESSIONS.add("t2i", Session(T2IOptions, run))
+
+
+def captioned_samples(pictures: Pictures, scenes: Scenes | None) -> Samples:
+    """Pictures of a dataset with what their captions name, where that is known."""
+    truth = {} if scenes is None else {"scenes": scenes}
+    return Samples(pixels=pictures.images, ids=pictures.ids, captions=pictures.captions, truth=truth)
+
+
+def _score_folder(
+    options: T2IOptions, state: Run, data: EvaluationData, test: Samples, scorer: Callable[[], CaptionedScorer]
+) -> ModelInfo:
+    assert options.generated is not None
+    with state.timed("read data"):
+        folder = GeneratedFolder(
+            options.generated, test.ids, size_px=test.pixels.shape[-1], allow_missing=options.allow_missing
+        )
+        pictures = torch.stack([folder.image(row) for row in range(len(folder))])
+    state.skip_all(folder.skipped)
+    if folder.extra:
+        state.skip("extra files", f"{len(folder.extra)} files belong to no caption id")
+    position = {name: row for row, name in enumerate(test.ids)}
+    wanted = test[[position[name] for name in folder.ids]]
+
+    name, table = options.generated.name, Table(state, scorer, test)
+    table.add(name, "model", wanted.showing(pictures), sampling={"fingerprint": folder.fingerprint})
+    table.add("real pictures", "real", captioned_samples(data.real, data.real_scenes))
+    for row in ("reconstruction", "untrained"):
+        state.skip(f"row {row}", "the pictures are another model's")
+    save_sheet(state.out / "samples", wanted[:SHEET], {"real": wanted.pixels, name: pictures})
+    return ModelInfo(preset=name, encoder_attention=None, decoder_attention=None, params=0, checkpoint_sha256=None)
+
+
+def _train_and_score(
+    options: T2IOptions,
+    state: Run,
+    data: EvaluationData,
+    test: Samples,
+    scorer: Callable[[], CaptionedScorer],
+    clip_judge: judges.ClipJudge,
+) -> ModelInfo:
+    table = Table(state, scorer, test)
+    system = state.trained(data.training)
+    sampling = options.sampling(system.sampling)
+    state.note_unknown(system.text, test.captions)
+
+    with state.timed("sample"):
+        drawn = _pictures(system, test.captions, sampling, options.candidates, "sample")
+        unguided = replace(sampling, guidance=1.0)  # there is nothing to guide by
+        random = _pictures(untrained(system), test.captions, unguided, 1, "sample untrained")[:, 0]
+        tokens, rebuilt = rebuild(system, test.pixels)
+        shown = {"real": test.pixels, "reconstruction": rebuilt, "K = 1": drawn[:, 0]}
+        if options.candidates > 1:
+            scores = caption_scores(clip_judge, drawn, test.captions, device=state.device, batch=BATCH)
+            shown[f"K = {options.candidates}"] = best_of(drawn, scores)
+
+    for k in dict.fromkeys((1, options.candidates)):
+        samples = test.showing(shown[f"K = {k}"])
+        table.add(f"NÜWA {state.preset.name}, K = {k}", "model", samples, sampling={"k": k, **vars(sampling)})
+    table.add("real pictures", "real", captioned_samples(data.real, data.real_scenes))
+    usage = [each.record for each in codebook_usage(tokens, system.tokenizer.config.num_codes)]
+    table.add("reconstruction", "reconstruction", test.showing(rebuilt), extra=usage)
+    table.add("untrained", "baseline", test.showing(random), sampling={"k": 1, **vars(unguided)})
+
+    save_samples(state.out / "generated", test.showing(drawn[:, 0]))
+    save_sheet(state.out / "samples", test[:SHEET], shown)
+    return state.model(system)
+
+
+def _pictures(system: Nuwa, captions: Sequence[str], sampling: Sampling, candidates: int, what: str) -> Tensor:
+    """Pictures (m, K, 3, h, w) uint8."""
+
+    def make(rows: list[int], indices: list[int]) -> Tensor:
+        return system.pictures(system.draw([captions[row] for row in rows], sampling, indices))
+
+    return draw(make, len(captions), what, candidates=candidates, order=by_length(system.text, captions))

@@ -1,0 +1,149 @@
+"""From a task's description and data to what the model learns in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nuwa import noise
+from nuwa.data.holes import holes
+from nuwa.data.sources import Source
+from nuwa.grid import Grid
+from nuwa.tasks import Target, Task
+from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, words_in
+from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.tokenizers.vqgan_seg import VQGANSeg
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Examples of one task."""
+
+    grid: Grid
+    tokens: Tensor  # (b, s) int64 of the target
+    text_ids: Tensor  # (b, 77) int64
+    text_valid: Tensor  # (b, 77) bool
+    sketch: Tensor | None = None  # (b, t, h, w) int64
+    present: Tensor | None = None  # (b,) bool, False for samples that learn without their sketch
+    known: Tensor | None = None  # (b, s) bool, cells that are given and not learnt
+    masked: bool = False  # whether the encoder reads the target with the other cells hidden
+
+    @property
+    def partial(self) -> tuple[Tensor, Tensor] | None:
+        """Target and known cells (b, t, h, w), for the encoder."""
+        if not self.masked or self.known is None:
+            return None
+        return self.tokens.unflatten(1, self.grid.shape), self.known.unflatten(1, self.grid.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chances:
+    """What is drawn at random for the samples of a step."""
+
+    dropped: Tensor  # (b,) bool: learns without its words and its sketch
+    wordless: Tensor  # (b,) bool: learns without its words, where a task can do without
+    keys: np.ndarray  # (b,) whole numbers; holes and numbers of given frames are a function of them
+
+
+class Examples:
+    """Makes batches of any task, for training and for validation."""
+
+    def __init__(
+        self, sources: Mapping[Target, Source], tokenizer: VQGAN, text: TextTokenizer, sketch: VQGANSeg | None,
+        *, seed: int, device: torch.device,
+    ) -> None:  # fmt: skip
+        self.sources, self.seed, self.device = sources, seed, device
+        self.tokenizer, self.text, self.sketch = tokenizer, text, sketch
+        self._held_out: dict[tuple[str, int, bool], list[Batch]] = {}
+
+    def draw(self, task: Task, step: int, turn: int, size: int, *, dropout: float, wordless: float) -> Batch:
+        """So many examples for training step ``step``, which reads batch ``turn`` of the task's data.
+
+        Args:
+            task: what to learn.
+            step: of the training; all that is random follows from it.
+            turn: steps with this kind of target before this one.
+            size: b.
+            dropout: share of the samples that learn without words and sketch, for guidance.
+            wordless: share of the samples of a task with optional text that have none.
+        """
+        tokens, words = self._read(task, turn, size)
+        maps = self.sources[task.target].sketches()[0].maps(turn, size) if task.sketch else None
+        rows = range(size)
+        dropped = noise.uniform(noise.key("caption dropout", self.seed), step, rows) < dropout
+        chances = Chances(
+            dropped=torch.from_numpy(dropped & task.guided),
+            wordless=torch.from_numpy(noise.uniform(noise.key("wordless", self.seed), step, rows) < wordless),
+            keys=step * size + np.arange(size),
+        )
+        return self._batch(task, tokens, words, maps, chances)
+
+    def held_out(self, task: Task, size: int, *, dropped: bool = False) -> list[Batch]:
+        """The validation samples in batches, with all their words, or ``dropped``, with neither words nor sketch."""
+        key = (task.name, size, dropped)
+        if key not in self._held_out:
+            self._held_out[key] = list(self._validation(task, size, dropped))
+        return self._held_out[key]
+
+    def _validation(self, task: Task, size: int, dropped: bool) -> Iterator[Batch]:
+        source = self.sources[task.target].validation
+        maps = self.sources[task.target].sketches()[1] if task.sketch else None
+        for start in range(0, len(source.captions), size):
+            part = slice(start, start + size)
+            captions = source.captions[part]
+            chances = Chances(
+                dropped=torch.full((len(captions),), dropped),
+                wordless=torch.zeros(len(captions), dtype=torch.bool),
+                keys=start + np.arange(len(captions)),
+            )
+            tokens, words = self._encode(source.pixels[part], captions)
+            yield self._batch(task, tokens, words, None if maps is None else maps[part], chances)
+
+    def _read(self, task: Task, turn: int, size: int) -> tuple[Tensor, Tensor]:
+        """Tokens (b, t, h, w) and text ids (b, 77): as shards have them, or encoded here."""
+        source = self.sources[task.target]
+        if source.shards is None:
+            return self._encode(*source.stream.batch(turn, size))
+        batch = source.shards.tokens(turn, size)
+        return batch.tokens.to(self.device), batch.text
+
+    def _encode(self, pixels: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        return self.tokenizer.encode(pixels.to(self.device)), self.text.encode(captions).ids
+
+    def _batch(self, task: Task, tokens: Tensor, words: Tensor, maps: Tensor | None, chances: Chances) -> Batch:
+        grid = Grid(*tokens.shape[1:])
+        if task.text != "caption":
+            silent = chances.wordless | (task.text == "none")
+            words = torch.where(silent[:, None], self.text.encode([NO_WORDS]).ids, words)
+        words = torch.where(chances.dropped[:, None], self.text.null().ids, words).to(self.device)
+        sketch = present = None
+        if maps is not None:
+            assert self.sketch is not None
+            sketch, present = self.sketch.encode(maps.to(self.device)), ~chances.dropped.to(self.device)
+        known = self._known(task, grid, chances.keys)
+        return Batch(
+            grid=grid,
+            tokens=tokens.flatten(1),
+            text_ids=words,
+            text_valid=words_in(words),
+            sketch=sketch,
+            present=present,
+            known=None if known is None else known.to(self.device),
+            masked=task.given == "outside the mask",
+        )
+
+    def _known(self, task: Task, grid: Grid, keys: np.ndarray) -> Tensor | None:
+        """Cells that are given, bool (b, s)."""
+        stream = noise.key("given cells", self.seed)
+        if task.given == "first frames":
+            frames = 1 + noise.integers(stream, grid.t - 1, keys)
+            first = np.arange(grid.t) < frames[:, None]
+            return torch.from_numpy(np.repeat(first, grid.h * grid.w, axis=1))
+        if task.given == "outside the mask":
+            shown = ~holes(stream, keys, grid.h, grid.w).reshape(len(keys), -1)
+            return torch.from_numpy(np.tile(shown, (1, grid.t)))  # one mask for all frames, as edits of clips have it
+        return None
