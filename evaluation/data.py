@@ -164,6 +164,7 @@ def coco(options: DataOptions) -> EvaluationData:
             + (f" vgg16 {files.sha256(vgg)[:8]}" if vgg else ""),
             pictures=Source(
                 stream=ShuffledStream(train, options.seed),
+                samples=train,
                 validation=HeldOut(pixels=test.images[:VALIDATION], captions=test.captions[:VALIDATION]),
             ),
             vocabulary=train.captions,

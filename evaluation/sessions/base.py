@@ -40,6 +40,7 @@ class SessionOptions:
     top_k: int | None = None  # draw from the k likeliest tokens only; from all where not given
     top_p: float | None = None  # draw from the likeliest tokens that make up this share; from all where not given
     checkpoint: Path | None = None  # folder of a trained model to score; without it the task's own model is trained
+    shards: Path | None = None  # train on tokens: encode the data once into this folder, or read what is there
     seed: int = 0  # of the samples; that of the training is the preset's
     device: str = "auto"  # auto, cpu or cuda
     weights: Path | None = None  # folder with published network weights
@@ -183,7 +184,7 @@ class Run:
         """
         if self.system is None:
             began = time.monotonic()
-            self.system = prepare(self.preset, data(), self.out / "training", self.device)
+            self.system = prepare(self.preset, data(), self.out / "training", self.device, shards=self.options.shards)
             self.system.save_pretrained(self.checkpoint)
             self.training = read_training(self.checkpoint)
             if self.training is None:

@@ -166,6 +166,11 @@ class TextTokenizer:
         )
 
 
+def words_in(ids: Tensor) -> Tensor:
+    """Where ids (b, 77) are those of a text, bool (b, 77): ``TextBatch.valid``, since padding stands behind the end alone."""
+    return ids != _PAD
+
+
 def clean(caption: str) -> str:
     """``caption`` as CLIP reads it: mended, unescaped, single spaces, lower case; ``''`` where nothing is left.
 

@@ -172,3 +172,5 @@ def check_learnable(task: Task, model: ModelConfig, sources: Mapping[Target, Sou
         raise ValueError(f"{task.name}: expected a model of clips, got one for the grid {model.grid}")
     if task.sketch:
         sources[task.target].sketches()
+        if sources[task.target].shards is not None:
+            raise ValueError(f"{task.name}: shards hold no sketches; leave out this task, or train without shards")
