@@ -19,6 +19,8 @@ from nuwa.data.shards import ShardLoader, Shards, ShardStream, TokenBatch
 from nuwa.data.shards.loader import EpochEnd
 from nuwa.tokenizers.text import words_in
 
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a machine of one core
+
 RANKS = [1, 2, 3]
 
 
