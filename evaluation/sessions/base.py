@@ -19,6 +19,7 @@ from nuwa.data.captioned import CaptionedPictures
 from nuwa.model.config import attention_name
 from nuwa.presets import PRESETS, Preset
 from nuwa.registry import Registry
+from nuwa.request import Limits
 from nuwa.sampling import Sampling
 from nuwa.system import MODEL_FILE, Nuwa
 from nuwa.tasks import needed_for
@@ -76,6 +77,7 @@ class Run:
     preset: Preset
     device: torch.device
     about: Provenance
+    given: Nuwa | None = None  # the checkpoint that was asked for
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -84,14 +86,17 @@ class Run:
     def begin(cls, task: str, options: SessionOptions) -> Run:
         """Check the options and take down where this runs. ValueError for what cannot be.
 
-        A preset of many tasks is cut down to what this one needs on all its routes, unless a checkpoint is given.
+        A preset of many tasks is cut down to what this one needs on all its routes, unless a checkpoint is given, which has
+        to be trained for one of them.
         """
         options.check()
-        device, preset = pick_device(options.device), PRESETS[options.preset]()
+        device, preset, given = pick_device(options.device), PRESETS[options.preset](), None
         if options.checkpoint is None:
             preset = preset.only(*needed_for(task))
+        else:
+            given = _checkpoint(options.checkpoint, task, device)
         about = provenance(device, {"sampling": options.seed, "training": preset.transformer.seed})
-        return cls(task=task, options=options, preset=preset, device=device, about=about)
+        return cls(task=task, options=options, preset=preset, device=device, about=about, given=given)
 
     @property
     def out(self) -> Path:
@@ -126,6 +131,15 @@ class Run:
             self.skip("unknown words", f"{unknown} word pieces of the test captions never stand in a training caption")
 
     @property
+    def limits(self) -> Limits:
+        """What the model takes, before it is there: its largest grid, the side of its pictures and its tasks."""
+        if self.given is not None:
+            return self.given.limits
+        tokenizer = self.preset.tokenizer.model
+        tasks = tuple(self.preset.transformer.tasks)
+        return Limits(grid=tokenizer.grid(self.preset.frames), size_px=tokenizer.size_px, tasks=tasks)
+
+    @property
     def checkpoint(self) -> Path:
         """Folder of the model that is scored."""
         return self.options.checkpoint or self.out / "checkpoint"
@@ -133,17 +147,10 @@ class Run:
     def trained(self, data: Callable[[], TrainingData]) -> Nuwa:
         """The checkpoint that was asked for, otherwise the preset's system, trained on ``data`` where that is not done yet.
 
-        It is kept in ``training/`` and ``checkpoint/`` of the run's folder. ValueError for a checkpoint that was trained for
-        none of this task's routes.
+        It is kept in ``training/`` and ``checkpoint/`` of the run's folder.
         """
-        if self.options.checkpoint is not None:
-            system = Nuwa.from_pretrained(self.options.checkpoint, self.device)
-            if not set(needed_for(self.task)) & set(system.tasks):
-                raise ValueError(
-                    f"{self.options.checkpoint}: expected a model trained for {' or '.join(needed_for(self.task))}, got one "
-                    f"for {', '.join(system.tasks)}"
-                )
-            return system
+        if self.given is not None:
+            return self.given
         with self.timed("train"):
             system = prepare(self.preset, data(), self.out / "training", self.device)
             system.save_pretrained(self.out / "checkpoint")
@@ -175,3 +182,12 @@ class Run:
         )
         write_record(self.out / "record.json", record)
         return record
+
+
+def _checkpoint(folder: Path, task: str, device: torch.device) -> Nuwa:
+    system = Nuwa.from_pretrained(folder, device)
+    if not set(needed_for(task)) & set(system.tasks):
+        raise ValueError(
+            f"{folder}: expected a model trained for {' or '.join(needed_for(task))}, got one for {', '.join(system.tasks)}"
+        )
+    return system

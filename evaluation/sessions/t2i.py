@@ -85,7 +85,7 @@ def run(options: T2IOptions) -> Record:
     state = Run.begin("t2i", options)
     image_judge, clip_judge = judges.load_image_judge(state.device), judges.load_clip_judge(state.device)
     with state.timed("read data"):
-        size_px = state.preset.tokenizer.model.size_px
+        size_px = state.limits.size_px
         data = DATASETS[options.data](
             DataOptions(root=options.root, num=options.num, size_px=size_px, weights=options.weights, seed=options.seed)
         ).only(clip_judge.knows, "the CLIP judge of sprites knows no word of the caption")
