@@ -7,6 +7,13 @@ from dataclasses import dataclass
 FID_RADII = (0, 1, 2, 4, 8)
 FID_K = tuple(f"FID-{k}" for k in FID_RADII)
 _FIDELITY = (*FID_K, "FID", "IS", "CLIPSIM", "caption accuracy")
+_REGIONS = (
+    "edit accuracy",
+    "SSIM inside the hole",
+    "SSIM outside the hole",
+    "SSIM outside the mask",
+    "known region unchanged",
+)
 _VIDEO = ("acc", "FID-img", "FID-vid", "FVD", "CLIPSIM", "caption accuracy")
 
 
@@ -54,7 +61,11 @@ def leading_columns(task: str) -> tuple[str, ...]:
     if table := paper_table(task):
         return table.columns
     video = task.endswith("2v")
-    return ("FID-vid", "FVD", "Detected PA", *_VIDEO) if video else (*_FIDELITY, "SSIM", "PA", "FWIoU")
+    return (
+        ("FID-vid", "FVD", *_REGIONS, "Detected PA", *_VIDEO)
+        if video
+        else (*_FIDELITY, *_REGIONS, "SSIM", "PA", "FWIoU")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +93,9 @@ class Look:
 
 def look(metric: str) -> Look:
     """How ``metric`` is printed: shares in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""
-    if metric in ("acc", "codebook usage") or "accuracy" in metric:
+    if metric in ("acc", "codebook usage", "known region unchanged") or "accuracy" in metric:
         return Look(decimals=1, scale=100.0, unit="%")
-    if metric in ("CLIPSIM", "SSIM", "PA", "FWIoU", "Detected PA"):
+    if metric in ("CLIPSIM", "PA", "FWIoU", "Detected PA") or metric.startswith("SSIM"):
         return Look(decimals=4)
     if metric == "codebook perplexity":
         return Look(decimals=1)

@@ -17,6 +17,7 @@ from evaluation.metrics.kid import KID
 from evaluation.metrics.lpips import LPIPS
 from evaluation.metrics.pixel_errors import PSNR, SSIM
 from evaluation.metrics.prdc import PRDC
+from evaluation.metrics.regions import MaskedSSIM, Unchanged
 from evaluation.metrics.relative_matching import RelativeMatching
 from evaluation.metrics.reranking import best_of, caption_scores
 from evaluation.metrics.scorer import PictureProtocols, PictureScorer
@@ -54,6 +55,7 @@ __all__ = [
     "FIDVid",
     "FrequencyWeightedIoU",
     "InceptionScore",
+    "MaskedSSIM",
     "MeanIoU",
     "PictureProtocols",
     "PictureScorer",
@@ -62,6 +64,7 @@ __all__ = [
     "RelativeMatching",
     "SmallSampleWarning",
     "SortedWarning",
+    "Unchanged",
     "best_of",
     "caption_scores",
     "frechet_distance",

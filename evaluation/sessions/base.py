@@ -159,9 +159,9 @@ class Run:
     def model(self, system: Nuwa) -> ModelInfo:
         """What the record says of the system that :meth:`trained` gave."""
         return ModelInfo(
-            preset=self.preset.name,
-            encoder_attention=attention_name(self.preset.model.encoder_attention),
-            decoder_attention=attention_name(self.preset.model.decoder_attention),
+            preset=system.preset,
+            encoder_attention=attention_name(system.model.config.encoder_attention),
+            decoder_attention=attention_name(system.model.config.decoder_attention),
             params=system.model.num_parameters,
             checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
         )

@@ -158,7 +158,7 @@ def _train_and_score(
 
     for k in dict.fromkeys((1, options.candidates)):
         samples = test.showing(shown[f"K = {k}"])
-        table.add(f"NÜWA {state.preset.name}, K = {k}", "model", samples, sampling={"k": k, **vars(sampling)})
+        table.add(f"NÜWA {system.preset}, K = {k}", "model", samples, sampling={"k": k, **vars(sampling)})
     table.add("real pictures", "real", captioned_samples(data.real, data.real_scenes))
     usage = [each.record for each in codebook_usage(tokens, system.tokenizer.config.num_codes)]
     table.add("reconstruction", "reconstruction", test.showing(rebuilt), extra=usage)
