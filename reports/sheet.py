@@ -53,7 +53,7 @@ def sample_sheet(run: Run, count: int = MAX_SAMPLES) -> bytes:
 
 
 def _strips(samples: Sequence[Sample], strips: Sequence[Mapping[str, list[Image.Image]]], frames: int) -> bytes:
-    """The sheet of clips: a strip of ``frames`` frames for each label of each sample."""
+    """The sheet of clips, which all have ``frames`` frames: a strip for each label of each sample."""
     columns, labels = 2 if len(samples) > 1 and frames <= 8 else 1, list(strips[0])
     width = _NAME + frames * (_FRAME + 2) - 2
     height = _CAPTION_LINES * _LINE + 6 + len(labels) * (_FRAME + 4) + 22
@@ -64,13 +64,12 @@ def _strips(samples: Sequence[Sample], strips: Sequence[Mapping[str, list[Image.
     for i, (sample, of_sample) in enumerate(zip(samples, strips, strict=True)):
         left, top = _MARGIN + (i % columns) * (width + 2 * _MARGIN), _MARGIN + (i // columns) * height
         top = _caption(draw, sample.caption, (left, top), width)
-        longest = max(map(len, of_sample.values()))
         for label, found in of_sample.items():
             middle = top + _FRAME // 2
             draw.text(
                 (left, middle), _fit(label, _font(13, True), _NAME - _GAP), LIGHT.ink, _font(13, True), anchor="lm"
             )
-            for k in range(min(longest, frames)):
+            for k in range(frames):
                 x = left + _NAME + k * (_FRAME + 2)
                 if found:  # a clip in which nothing moves is stored as one picture
                     small = _enlarged(found[min(k, len(found) - 1)], _FRAME)

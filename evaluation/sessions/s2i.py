@@ -28,8 +28,8 @@ def run(options: S2IOptions) -> Record:
     image_judge, clip_judge = judges.load_image_judge(state.device), judges.load_clip_judge(state.device)
     measures = [
         two_sets(lambda: FID(), lambda samples: samples.ask(image_judge).features),
-        *sketches.detected(judges.load_segmenter(state.device)),
         beside(lambda: CLIPSIM(judge=clip_judge), lambda samples: samples.pixels, lambda samples: samples.captions),
+        *sketches.detected(judges.load_segmenter(state.device)),
     ]
     scorer = partial(Measures, measures, state.device)
     return standard.score(

@@ -73,15 +73,15 @@ def measures(clip_judge: judges.ClipJudge, device: torch.device) -> list[Measure
     """The paper's four. FVD would be FID-vid once more: under ``sprites-1`` the two are the same distance."""
     video_judge, image_judge = judges.load_video_judge(device), judges.load_image_judge(device)
     return [
-        two_sets(lambda: FIDImg(judge=image_judge), lambda samples: samples.pixels),
-        two_sets(lambda: FIDVid(sprites.FID_VID), lambda samples: samples.ask(video_judge).features),
-        beside(lambda: CLIPSIM(judge=clip_judge), lambda samples: samples.pixels, lambda samples: samples.captions),
         beside(
             lambda: ActionAccuracy(sprites.ACC),
             lambda samples: samples.ask(video_judge).class_logits,
             lambda samples: samples.truth["labels"],
             needs=["labels"],
         ),
+        two_sets(lambda: FIDImg(judge=image_judge), lambda samples: samples.pixels),
+        two_sets(lambda: FIDVid(sprites.FID_VID), lambda samples: samples.ask(video_judge).features),
+        beside(lambda: CLIPSIM(judge=clip_judge), lambda samples: samples.pixels, lambda samples: samples.captions),
     ]
 
 
