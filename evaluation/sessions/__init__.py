@@ -1,8 +1,21 @@
 """Evaluation sessions by task: ``python -m evaluation t2i``. A new one is one file with one ``SESSIONS.add``, imported here."""
 
-from evaluation.sessions import t2i, t2v
+from evaluation.sessions import i2i, t2i, t2v, ti2i, tv2v
 from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
 from evaluation.sessions.samples import Samples
 from evaluation.sessions.table import Scorer, Table
 
-__all__ = ["SESSIONS", "Run", "Samples", "Scorer", "Session", "SessionOptions", "Table", "t2i", "t2v"]
+__all__ = [
+    "SESSIONS",
+    "Run",
+    "Samples",
+    "Scorer",
+    "Session",
+    "SessionOptions",
+    "Table",
+    "i2i",
+    "t2i",
+    "t2v",
+    "ti2i",
+    "tv2v",
+]

@@ -106,7 +106,7 @@ def score(
             tokens, again = rebuild(system, test.pixels)
         table = _SplitTable(Table(state, scorer, test), split, {} if is_first else _said_of(split))
         for way in ways:
-            name = f"NÜWA {state.preset.name}" + (f", {way.name}" if way.name else "")
+            name = f"NÜWA {system.preset}" + (f", {way.name}" if way.name else "")
             table.add(name, "model", test.showing(drawn[way.name]), {**(way.sampling or {}), **vars(sampling)})
         table.add(f"real {kind}", "real", split.real)
         usage = [each.record for each in codebook_usage(tokens, system.tokenizer.config.num_codes)]
