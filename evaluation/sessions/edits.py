@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from evaluation.records import Record
 from evaluation.sessions import standard
@@ -42,9 +43,15 @@ def score_edits(state: Run, measures: Sequence[Measure]) -> Record:
         data,
         lambda: Measures(every, state.device),
         routes(state),
-        baselines={"unedited input": lambda samples: samples.truth["given"]},
-        before={"before": lambda samples: samples.truth["given"], "given": shown},
+        baselines={"unedited input": unedited},
+        before={"unedited input": unedited, "given": shown},
     )
+
+
+def unedited(samples: Samples) -> Tensor:
+    """What is given, as it is: the row that a model without effect would have."""
+    pixels: Tensor = samples.truth["given"]
+    return pixels
 
 
 def read_edits(state: Run) -> Splits:
