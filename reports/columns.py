@@ -14,6 +14,7 @@ _REGIONS = (
     "SSIM outside the mask",
     "known region unchanged",
 )
+_DETECTED = ("Detected PA", "Detected FWIoU", "Detected mIoU")
 _VIDEO = ("acc", "FID-img", "FID-vid", "FVD", "CLIPSIM", "caption accuracy")
 
 
@@ -61,11 +62,7 @@ def leading_columns(task: str) -> tuple[str, ...]:
     if table := paper_table(task):
         return table.columns
     video = task.endswith("2v")
-    return (
-        ("FID-vid", "FVD", *_REGIONS, "Detected PA", *_VIDEO)
-        if video
-        else (*_FIDELITY, *_REGIONS, "SSIM", "PA", "FWIoU")
-    )
+    return ("FID-vid", "FVD", *_REGIONS, *_DETECTED, *_VIDEO) if video else (*_FIDELITY, *_REGIONS, *_DETECTED, "SSIM")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +92,7 @@ def look(metric: str) -> Look:
     """How ``metric`` is printed: shares in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""
     if metric in ("acc", "codebook usage", "known region unchanged") or "accuracy" in metric:
         return Look(decimals=1, scale=100.0, unit="%")
-    if metric in ("CLIPSIM", "PA", "FWIoU", "Detected PA") or metric.startswith("SSIM"):
+    if metric in ("CLIPSIM", "PA", "FWIoU", "mIoU") or metric.startswith(("SSIM", "Detected")):
         return Look(decimals=4)
     if metric == "codebook perplexity":
         return Look(decimals=1)

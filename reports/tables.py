@@ -102,8 +102,9 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
 
     Columns: ``record task data fingerprint row role note metric protocol value ci95_low ci95_high n higher_is_better mark``.
     Only rows of role "model" are ranked, within one metric, protocol, data set and sample count, where at least two
-    compete; those that do not differ clearly, or print the same, share a mark. ``note``, and the split where it is another
-    than the record's, are what the record says of the row in its sampling. ValueError where a row gives one metric twice or rows disagree on the direction.
+    compete; those that do not differ clearly, or print the same, share a mark. ``note`` and, where it is another than the
+    record's, the split are what the record says of the row in its sampling. ValueError where a row gives one metric twice or
+    rows disagree on the direction.
     """
     frame = pd.DataFrame(
         [

@@ -22,6 +22,8 @@ from evaluation.metrics.relative_matching import RelativeMatching
 from evaluation.metrics.reranking import best_of, caption_scores
 from evaluation.metrics.scorer import PictureProtocols, PictureScorer
 from evaluation.metrics.segmentation import (
+    DetectedFrequencyWeightedIoU,
+    DetectedMeanIoU,
     DetectedPixelAccuracy,
     FrequencyWeightedIoU,
     MeanIoU,
@@ -45,6 +47,8 @@ __all__ = [
     "CLIPScore",
     "CaptionAccuracy",
     "CodebookUsage",
+    "DetectedFrequencyWeightedIoU",
+    "DetectedMeanIoU",
     "DetectedPixelAccuracy",
     "Difference",
     "EditAccuracy",

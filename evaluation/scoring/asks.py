@@ -105,7 +105,7 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("masked-ssim", "unchanged"), "it needs a mask for each picture; feed its class in evaluation.metrics"
     ),
-    **dict.fromkeys(("pa", "fwiou", "miou", "detected-pa"), _MAPS),
+    **dict.fromkeys(("pa", "fwiou", "miou", "detected-pa", "detected-fwiou", "detected-miou"), _MAPS),
 }
 """Registered metrics that cannot be made from files, and where they are made."""
 

@@ -143,6 +143,8 @@ FEEDS: dict[str, list[Batch]] = {
     "fwiou": [map_batch(7)],
     "miou": [map_batch(7)],
     "detected-pa": [map_batch(21)],
+    "detected-fwiou": [map_batch(21)],
+    "detected-miou": [map_batch(21)],
 }
 
 

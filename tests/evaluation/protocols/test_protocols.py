@@ -124,7 +124,7 @@ def test_registered_under_its_own_id(name):
         (sprites.FID_VID, "video"),
         (sprites.ACC, "video"),
         (sprites.CLIP_EDIT_ACCURACY, "video"),
-        (sprites.DETECTED_PA, "segmenter"),
+        (sprites.DETECTED["pa"], "segmenter"),
     ],
 )
 def test_the_judges_are_the_ones_shipped(protocol, judge):
