@@ -86,4 +86,5 @@ def _samples(data: SpritesEdits) -> Samples:
 def _with_something_to_keep(samples: Samples) -> tuple[Samples, list[str]]:
     """The samples whose mask does not cover everything, and the ids of the others: new ground behind small objects."""
     whole = samples.truth["mask"].flatten(1).all(1).numpy()
-    return samples[np.flatnonzero(~whole)], [samples.ids[row] for row in np.flatnonzero(whole)]
+    kept, left_out = (np.flatnonzero(rows).tolist() for rows in (~whole, whole))
+    return samples[kept], [samples.ids[row] for row in left_out]

@@ -75,8 +75,8 @@ def filling(holes: Holes) -> list[Measure]:
     for number, name in enumerate(KINDS if holes == "mixed" else ()):
 
         def feed(metric: Any, samples: Samples, number: int = number) -> None:
-            rows = np.flatnonzero(samples.truth["kind"] == number)
-            if len(rows):
+            rows = np.flatnonzero(samples.truth["kind"] == number).tolist()
+            if rows:
                 metric.update(*(each(samples[rows]) for each in read))
 
         metric = lambda name=name: MaskedSSIM(where=f"inside the hole, {name}")  # noqa: E731
