@@ -110,6 +110,15 @@ for _task, _title in TASKS.items():
     evaluate(_task, _title)
 
 
+@session("eval-all", default=False)
+def eval_all(run: nox.Session) -> None:
+    """All tasks from one checkpoint: train it once, score every task, one report in runs/eval-all/report/."""
+    install(run)
+    python(run, "-m", "evaluation", "all", *run.posargs)
+    if not {"-h", "--help"} & set(run.posargs):
+        python(run, "-m", "reports", "all", out_of(run, "runs/eval-all"))
+
+
 @session("judges", default=False)
 def judges(run: nox.Session) -> None:
     """Train the judges of sprites again by their recipe; ``-- --only video,segmenter`` trains some of them."""
