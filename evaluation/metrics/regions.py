@@ -86,7 +86,8 @@ class Unchanged(ProtocolMetric[UnchangedProtocol]):
                 f"{tuple(given.shape)}"
             )
         shown = as_region(region, ours.shape, self.protocol.id).to(ours.device)
-        changed = (ours != theirs).any(2) & shown
+        apart = (ours.short() - theirs.short()).abs().amax(2)
+        changed = (apart > self.protocol.tolerance) & shown
         self.kept.append(~changed.flatten(1).any(1).to(self.device))
 
     def compute(self) -> Tensor:

@@ -42,6 +42,13 @@ class MaskedSSIMProtocol(SSIMProtocol):
     elsewhere: Literal["real"]
     """What both sides show outside the region, into which windows at its border reach."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.border != "reflect":
+            raise ValueError(
+                f"{self.id}: expected the border 'reflect', which has a window for every pixel, got 'crop'"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class UnchangedProtocol(Protocol):

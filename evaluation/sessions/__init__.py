@@ -1,6 +1,6 @@
 """Evaluation sessions by task: ``python -m evaluation t2i``. A new one is one file with one ``SESSIONS.add``, imported here."""
 
-from evaluation.sessions import s2i, s2v, t2i, t2v, v2v
+from evaluation.sessions import i2i, s2i, s2v, t2i, t2v, ti2i, tv2v, v2v
 from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
 from evaluation.sessions.samples import Samples
 from evaluation.sessions.table import Scorer, Table
@@ -13,9 +13,12 @@ __all__ = [
     "Session",
     "SessionOptions",
     "Table",
+    "i2i",
     "s2i",
     "s2v",
     "t2i",
     "t2v",
+    "ti2i",
+    "tv2v",
     "v2v",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -112,6 +114,24 @@ def test_a_single_level_of_a_known_pixel_is_a_change(changed: list[int], share: 
     low, high = metric.estimates()[0].ci95
     assert low <= float(metric.compute()) <= high
     assert low < 1.0
+
+
+@pytest.mark.parametrize(("tolerance", "share"), [(0, 0.0), (1, 0.5), (2, 1.0)])
+def test_a_protocol_may_forgive_some_levels(tolerance: int, share: float) -> None:
+    given_pictures = torch.full((4, 3, SIDE, SIDE), 100, dtype=torch.uint8)
+    made = given_pictures.clone()
+    made[:2, 0, 9, 9] += 1
+    made[2:, 2, 9, 9] -= 2
+    metric = Unchanged(dataclasses.replace(regions.UNCHANGED, family="lenient-1", tolerance=tolerance))
+    metric.update(made, given_pictures, box(8, 8))
+    assert float(metric.compute()) == share
+
+
+def test_every_pixel_needs_a_window() -> None:
+    with pytest.raises(
+        ValueError, match="expected the border 'reflect', which has a window for every pixel, got 'crop'"
+    ):
+        dataclasses.replace(regions.MASKED_SSIM, border="crop")
 
 
 def test_a_clip_is_unchanged_as_a_whole() -> None:
