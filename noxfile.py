@@ -87,9 +87,12 @@ def typing(run: nox.Session) -> None:
 TASKS = {
     "t2i": "Text to image",
     "s2i": "Sketch to image",
+    "i2i": "Image completion",
+    "ti2i": "Text-guided image manipulation",
     "t2v": "Text to video",
     "v2v": "Video prediction",
     "s2v": "Sketch to video",
+    "tv2v": "Text-guided video manipulation",
 }
 
 
