@@ -84,13 +84,42 @@ def typing(run: nox.Session) -> None:
     python(run, "-m", "mypy", *run.posargs)
 
 
-@session("eval-t2i", default=False)
-def eval_t2i(run: nox.Session) -> None:
-    """Text to image: train what is missing, sample, score, and write record, table and report to runs/eval-t2i/."""
+TASKS = {
+    "t2i": "Text to image",
+    "s2i": "Sketch to image",
+    "i2i": "Image completion",
+    "ti2i": "Text-guided image manipulation",
+    "t2v": "Text to video",
+    "v2v": "Video prediction",
+    "s2v": "Sketch to video",
+    "tv2v": "Text-guided video manipulation",
+}
+
+
+def evaluate(task: str, title: str) -> None:
+    """Define the session ``eval-<task>``."""
+
+    def run_task(run: nox.Session) -> None:
+        install(run)
+        python(run, "-m", "evaluation", task, *run.posargs)
+        if not {"-h", "--help"} & set(run.posargs):
+            python(run, "-m", "reports", "run", out_of(run, f"runs/eval-{task}"))
+
+    run_task.__doc__ = f"{title}: train what is missing, sample, score; record, table and report to runs/eval-{task}/."
+    session(f"eval-{task}", default=False)(run_task)
+
+
+for _task, _title in TASKS.items():
+    evaluate(_task, _title)
+
+
+@session("eval-all", default=False)
+def eval_all(run: nox.Session) -> None:
+    """All tasks from one checkpoint: train it once, score every task, one report in runs/eval-all/report/."""
     install(run)
-    python(run, "-m", "evaluation", "t2i", "--no-table", *run.posargs)  # the report has a better one
-    if not {"-h", "--help", "--list-captions"} & set(run.posargs):
-        python(run, "-m", "reports", "run", out_of(run, "runs/eval-t2i"))
+    python(run, "-m", "evaluation", "all", *run.posargs)
+    if not {"-h", "--help"} & set(run.posargs):
+        python(run, "-m", "reports", "all", out_of(run, "runs/eval-all"))
 
 
 @session("tokenize", default=False)

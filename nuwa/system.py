@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
+from nuwa import files
 from nuwa.data.captioned import some
 from nuwa.model.config import ModelConfig
 from nuwa.model.layers import Condition
@@ -25,6 +27,8 @@ from nuwa.training import checkpoint
 
 TOKENIZER_FILE, MODEL_FILE = "tokenizer.safetensors", "model.safetensors"
 SKETCH_FILE = "sketch-tokenizer.safetensors"
+CONFIG_FILE = "config.json"
+FORMAT = "nuwa-1"  # of the config file; another one where it would be read wrongly
 
 Captions = str | Sequence[str]
 
@@ -58,8 +62,12 @@ class Nuwa:
         *,
         sketch_tokenizer: VQGANSeg | None = None,
         tasks: Sequence[str] = ("t2i",),
+        preset: str = "",
     ) -> None:
-        """``tasks`` are those that the model was trained on. ValueError for parts that do not fit each other."""
+        """``tasks`` are those that the model was trained on, ``preset`` names the set-up, where it was one.
+
+        ValueError for parts that do not fit each other.
+        """
         expected = (model.config.num_codes, model.config.num_sketch_codes, model.config.vocab_size)
         sketch_codes = None if sketch_tokenizer is None else sketch_tokenizer.config.num_codes
         found = (tokenizer.config.num_codes, sketch_codes, text.vocab_size)
@@ -72,6 +80,7 @@ class Nuwa:
         self.sketch_tokenizer = None if sketch_tokenizer is None else sketch_tokenizer.eval()
         self.sampling = sampling or Sampling()
         self.tasks = tuple(TASKS[name].name for name in tasks)
+        self.preset = preset
 
     @property
     def device(self) -> torch.device:
@@ -212,41 +221,50 @@ class Nuwa:
         """Pictures uint8 (b, 3, H, W) of tokens (b, 1, h, w)."""
         return self.tokenizer.decode(tokens)[:, 0]
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write one safetensors file a network, each with its config in the header."""
-        folder = Path(folder)
-        checkpoint.save_weights(folder / TOKENIZER_FILE, self.tokenizer, {"tokenizer": vars(self.tokenizer.config)})
-        if self.sketch_tokenizer is not None:
-            sketch_config = {"sketch_tokenizer": vars(self.sketch_tokenizer.config)}
-            checkpoint.save_weights(folder / SKETCH_FILE, self.sketch_tokenizer, sketch_config)
-        config = {
+    @property
+    def config(self) -> dict[str, Any]:
+        """All but the weights, as plain JSON values: what ``config.json`` holds."""
+        sketch = self.sketch_tokenizer
+        return {
+            "format": FORMAT,
+            "preset": self.preset,
+            "tasks": list(self.tasks),
+            "sampling": vars(self.sampling),
+            "tokenizer": vars(self.tokenizer.config),
+            "sketch_tokenizer": None if sketch is None else vars(sketch.config),
             "model": self.model.config.to_dict(),
             "text": self.text.to_dict(),
-            "sampling": vars(self.sampling),
-            "tasks": list(self.tasks),
         }
-        checkpoint.save_weights(folder / MODEL_FILE, self.model, config)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write ``config.json`` and one safetensors file a network; a folder without the former is not whole."""
+        folder = Path(folder)
+        (folder / CONFIG_FILE).unlink(missing_ok=True)
+        for name, part in self.parts.items():
+            checkpoint.save_weights(folder / name, part, {"network": type(part).__name__})
+        files.write_json(folder / CONFIG_FILE, self.config)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, device: torch.device | str = "cpu") -> Nuwa:
         """Read what :meth:`save_pretrained` wrote. ValueError where a file is missing or is not one of these."""
         folder = Path(folder)
-        _check_there(folder, TOKENIZER_FILE, MODEL_FILE)
-        tokenizer = VQGAN(VQGANConfig.from_dict(_config(folder / TOKENIZER_FILE, "tokenizer")["tokenizer"]))
-        checkpoint.load_weights(folder / TOKENIZER_FILE, tokenizer)
-        config = _config(folder / MODEL_FILE, "model", "text", "sampling", "tasks")
-        model = NuwaModel(ModelConfig.from_dict(config["model"]))
-        checkpoint.load_weights(folder / MODEL_FILE, model)
-        sketch_tokenizer = None
-        if "sketch" in model.config.conditions:
-            _check_there(folder, SKETCH_FILE)
-            sketch_config = _config(folder / SKETCH_FILE, "sketch_tokenizer")["sketch_tokenizer"]
-            sketch_tokenizer = VQGANSeg(VQGANSegConfig.from_dict(sketch_config))
-            checkpoint.load_weights(folder / SKETCH_FILE, sketch_tokenizer)
-        return cls(
-            tokenizer, TextTokenizer.from_dict(config["text"]), model, Sampling(**config["sampling"]),
-            sketch_tokenizer=sketch_tokenizer, tasks=config["tasks"],
-        ).to(device)  # fmt: skip
+        _check_there(folder, CONFIG_FILE)
+        config = _read_config(folder / CONFIG_FILE)
+        sketch = config["sketch_tokenizer"]
+        system = cls(
+            VQGAN(VQGANConfig.from_dict(config["tokenizer"])),
+            TextTokenizer.from_dict(config["text"]),
+            NuwaModel(ModelConfig.from_dict(config["model"])),
+            Sampling(**config["sampling"]),
+            sketch_tokenizer=None if sketch is None else VQGANSeg(VQGANSegConfig.from_dict(sketch)),
+            tasks=config["tasks"],
+            preset=config["preset"],
+        )
+        _check_there(folder, *system.parts)
+        for name, part in system.parts.items():
+            _check_network(folder / name, type(part).__name__)
+            checkpoint.load_weights(folder / name, part)
+        return system.to(device)
 
 
 def _check_there(folder: Path, *names: str) -> None:
@@ -255,14 +273,34 @@ def _check_there(folder: Path, *names: str) -> None:
         raise ValueError(f"{folder}: expected {' and '.join(missing)}, found none; is it a checkpoint folder?")
 
 
-def _config(path: Path, *parts: str) -> dict[str, Any]:
-    config = checkpoint.read_config(path)
-    if config.keys() != set(parts):
+def _read_config(path: Path) -> dict[str, Any]:
+    """The content of a config file. ValueError where it is no JSON, of another format, or lacks a part."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: expected JSON, got something else ({error}); copy the checkpoint again") from error
+    form = config.get("format") if isinstance(config, dict) else None
+    if form != FORMAT:
+        raise ValueError(f"{path}: expected the format {FORMAT!r}, got {form!r}; was it written by save_pretrained?")
+    if config.keys() != _PARTS:
         raise ValueError(
-            f"{path}: expected a config of {', '.join(parts)}, got {', '.join(sorted(config))}; was it written by "
+            f"{path}: expected a config of {', '.join(sorted(_PARTS))}, got {', '.join(sorted(config))}; was it written by "
             "save_pretrained?"
         )
-    return config
+    found: dict[str, Any] = config
+    return found
+
+
+_PARTS = {"format", "preset", "tasks", "sampling", "tokenizer", "sketch_tokenizer", "model", "text"}
+
+
+def _check_network(path: Path, network: str) -> None:
+    found = checkpoint.read_config(path)
+    if found != {"network": network}:
+        raise ValueError(
+            f"{path}: expected the weights of {network} as save_pretrained writes them, got those of "
+            f"{found.get('network', 'a training: ' + ', '.join(sorted(found)))}"
+        )
 
 
 def untrained(like: Nuwa, seed: int = 0) -> Nuwa:
@@ -270,5 +308,5 @@ def untrained(like: Nuwa, seed: int = 0) -> Nuwa:
     torch.manual_seed(seed)
     return Nuwa(
         like.tokenizer, like.text, NuwaModel(like.model.config), like.sampling,
-        sketch_tokenizer=like.sketch_tokenizer, tasks=like.tasks,
+        sketch_tokenizer=like.sketch_tokenizer, tasks=like.tasks, preset=like.preset,
     ).to(like.device)  # fmt: skip

@@ -1,4 +1,4 @@
-"""``python -m reports run|speed|build|compare``: records to tables, figures and pages. ``--help`` after each says more."""
+"""``python -m reports run|all|speed|build|compare``: records to tables, figures and pages. ``--help`` after each says more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from nuwa.errors import run_cli
 from reports import render
 from reports.compare import compare as compare_records
 from reports.compare import text as comparison_text
-from reports.write import collect, collect_speed, write_all_tables, write_run_report, write_speed_report
+from reports.write import (
+    collect,
+    collect_speed,
+    write_all_reports,
+    write_all_tables,
+    write_run_report,
+    write_speed_report,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,6 +34,15 @@ def run(folder: tyro.conf.Positional[Path]) -> None:
     tables, paths = write_run_report(folder)
     print("\n".join(render.text(table) for table in tables))
     _print_paths(paths)
+
+
+def every(folder: tyro.conf.Positional[Path]) -> None:
+    """Write the report of every run in a folder, and report/index.html of all of them together.
+
+    Args:
+        folder: the folder of the runs, such as runs/eval-all, whose folders t2i, t2v, … hold record.json.
+    """
+    _print_paths(write_all_reports(folder))
 
 
 def speed(folder: tyro.conf.Positional[Path]) -> None:
@@ -80,7 +96,13 @@ def compare(before: tyro.conf.Positional[Path], after: tyro.conf.Positional[Path
 
 def main(arguments: list[str]) -> None:
     """Read the command line and run its command."""
-    commands: dict[str, Callable[..., None]] = {"run": run, "speed": speed, "build": build, "compare": compare}
+    commands: dict[str, Callable[..., None]] = {
+        "run": run,
+        "all": every,
+        "speed": speed,
+        "build": build,
+        "compare": compare,
+    }
     tyro.extras.subcommand_cli_from_dict(commands, prog="python -m reports", args=arguments)
 
 

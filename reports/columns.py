@@ -7,6 +7,14 @@ from dataclasses import dataclass
 FID_RADII = (0, 1, 2, 4, 8)
 FID_K = tuple(f"FID-{k}" for k in FID_RADII)
 _FIDELITY = (*FID_K, "FID", "IS", "CLIPSIM", "caption accuracy")
+_REGIONS = (
+    "edit accuracy",
+    "SSIM inside the hole",
+    "SSIM outside the hole",
+    "SSIM outside the mask",
+    "known region unchanged",
+)
+_DETECTED = ("Detected PA", "Detected FWIoU", "Detected mIoU")
 _VIDEO = ("acc", "FID-img", "FID-vid", "FVD", "CLIPSIM", "caption accuracy")
 
 
@@ -54,7 +62,7 @@ def leading_columns(task: str) -> tuple[str, ...]:
     if table := paper_table(task):
         return table.columns
     video = task.endswith("2v")
-    return ("FID-vid", "FVD", "Detected PA", *_VIDEO) if video else (*_FIDELITY, "SSIM", "PA", "FWIoU")
+    return ("FID-vid", "FVD", *_REGIONS, *_DETECTED, *_VIDEO) if video else (*_FIDELITY, *_REGIONS, *_DETECTED, "SSIM")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +90,9 @@ class Look:
 
 def look(metric: str) -> Look:
     """How ``metric`` is printed: shares in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""
-    if metric in ("acc", "codebook usage") or "accuracy" in metric:
+    if metric in ("acc", "codebook usage", "known region unchanged") or "accuracy" in metric:
         return Look(decimals=1, scale=100.0, unit="%")
-    if metric in ("CLIPSIM", "SSIM", "PA", "FWIoU", "Detected PA"):
+    if metric in ("CLIPSIM", "PA", "FWIoU", "mIoU") or metric.startswith(("SSIM", "Detected")):
         return Look(decimals=4)
     if metric == "codebook perplexity":
         return Look(decimals=1)

@@ -53,10 +53,11 @@ class Ladder:
 def ladders(frame: pd.DataFrame, task: str) -> list[Ladder]:
     """A ladder for every leading metric of ``task`` that a model and at least one reference row have.
 
-    ``frame`` is :func:`reports.tables.tidy`'s, of one record. FID-1 to FID-8 have curves of their own and no ladder.
+    ``frame`` is :func:`reports.tables.tidy`'s, of one record, whose first split is shown. FID-1 to FID-8 have curves of their
+    own and no ladder.
     """
     found = []
-    frame = leading(frame, task)
+    frame = leading(frame[frame["data"] == frame["data"].iloc[0]], task)
     for metric in leading_columns(task):
         if metric in FID_K[1:]:
             continue

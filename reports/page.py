@@ -61,6 +61,17 @@ class Extra:
     wide: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """The tables of one task on the page of all tables, with some samples of a run and a link to its page."""
+
+    title: str
+    tables: tuple[Table, ...]
+    run: Run | None = None
+    shown: int = 4
+    link: str | None = None
+
+
 def run_page(run: Run, published: pd.DataFrame) -> str:
     """The page of one run."""
     record = run.record
@@ -84,18 +95,19 @@ def run_page(run: Run, published: pd.DataFrame) -> str:
 
 def build_page(
     records: Mapping[str, Record],
-    sections: Sequence[tuple[str, Sequence[Table]]],
+    sections: Sequence[Section],
     notes: Sequence[str],
     extras: Sequence[Extra] = (),
+    title: str = "All tables",
 ) -> str:
-    """The page of all tables: ``sections`` of (task, tables), ``extras``, then how each record was made."""
+    """The page of all tables: ``sections``, one a task, ``extras``, then how each record was made."""
     return (
         _environment()
         .get_template("build.html.j2")
         .render(
-            title="All tables",
+            title=title,
             records=records,
-            sections=[(title_of(task), tables) for task, tables in sections],
+            sections=sections,
             extras=extras,
             notes=notes,
             protocols=protocols(records.values()),

@@ -20,14 +20,16 @@ import PIL
 from PIL import Image
 
 from evaluation.records import Record, read_record
+from evaluation.samples import FRAME_MS
 
 _MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
-_MAX_PX = 16_000_000  # one sample; a larger file is a mistake or an attack
+_MAX_PX = 16_000_000  # one sample, all its frames; a larger file is a mistake or an attack
+_MAX_FRAMES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One sample picture, checked to decode: the bytes of its file, their MIME type and its size."""
+    """One sample picture or clip, checked to decode: the bytes of its file, their MIME type and its size."""
 
     data: bytes
     mime: str
@@ -42,6 +44,20 @@ class Picture:
     def image(self) -> Image.Image:
         """The picture (its first frame) decoded, RGB."""
         return Image.open(io.BytesIO(self.data)).convert("RGB")
+
+    def frames(self) -> list[Image.Image]:
+        """All frames of a clip decoded, RGB; a picture is one.
+
+        Files keep equal frames in a row as one that lasts longer; here it comes as often as it was.
+        """
+        found: list[Image.Image] = []
+        with Image.open(io.BytesIO(self.data)) as image:
+            for number in range(getattr(image, "n_frames", 1)):
+                image.seek(number)
+                image.load()  # the duration of a frame is known once it is decoded
+                times = max(1, round(image.info.get("duration", 0) / FRAME_MS))
+                found += [image.convert("RGB")] * times
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +147,12 @@ def _picture(folder: Path, file: str, notes: list[str]) -> Picture | None:
             raise ValueError("the name leads out of the samples folder")
         data = path.read_bytes()
         with Image.open(io.BytesIO(data), formats=list(_MIME)) as image:
-            if image.width * image.height > _MAX_PX:
-                raise ValueError(f"{image.width}×{image.height} px is more than {_MAX_PX:,} px")
+            frames = getattr(image, "n_frames", 1)
+            if frames > _MAX_FRAMES:
+                raise ValueError(f"{frames:,} frames are more than {_MAX_FRAMES}")
+            if frames * image.width * image.height > _MAX_PX:
+                times = f"{frames} × " if frames > 1 else ""
+                raise ValueError(f"{times}{image.width}×{image.height} px is more than {_MAX_PX:,} px")
             image.load()
             return Picture(data=data, mime=_MIME[str(image.format)], width_px=image.width, height_px=image.height)
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:

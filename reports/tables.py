@@ -106,16 +106,18 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
 
     Columns: ``record task data fingerprint row role note metric protocol value ci95_low ci95_high n higher_is_better mark``.
     Only rows of role "model" are ranked, within one metric, protocol, data set and sample count, where at least two
-    compete; those that do not differ clearly, or print the same, share a mark. ``note`` is what the record says of the row
-    in its sampling. ValueError where a row gives one metric twice or rows disagree on the direction.
+    compete; those that do not differ clearly, or print the same, share a mark. ``note`` and, where it is another than the
+    record's, the split are what the record says of the row in its sampling. ValueError where a row gives one metric twice or
+    rows disagree on the direction.
     """
     frame = pd.DataFrame(
         [
             {
                 "record": name,
                 "task": record.task,
-                "data": f"{record.dataset.name} {record.dataset.version}, {record.dataset.split}",
-                "fingerprint": record.dataset.fingerprint,
+                "data": f"{record.dataset.name} {record.dataset.version}, "
+                f"{row.sampling.get('split') or record.dataset.split}",
+                "fingerprint": row.sampling.get("split_fingerprint") or record.dataset.fingerprint,
                 "row": row.name,
                 "role": row.role,
                 "note": row.sampling.get("note") or "",
@@ -188,7 +190,7 @@ def leading(frame: pd.DataFrame, task: str) -> pd.DataFrame:
 
 
 def _is_accuracy(metrics: pd.Series[str]) -> pd.Series[bool]:
-    return metrics.str.contains("accuracy")
+    return metrics.str.contains("accuracy") | (metrics == "acc")
 
 
 def build_tables(records: Mapping[str, Record], task: str, published: pd.DataFrame) -> tuple[Table, ...]:

@@ -16,11 +16,11 @@ from evaluation.records import Record, read_record
 from evaluation.speed import SpeedRecord, read_speed
 from nuwa.files import atomic, write_text
 from reports import patterns, render, speed
-from reports.columns import PAPER_TABLES, paper_table
+from reports.columns import PAPER_TABLES, TASKS, paper_table, title_of
 from reports.figures import panels, sheet
-from reports.page import Extra, build_page, drawn_twice, figures, run_page
+from reports.page import Extra, Section, build_page, drawn_twice, figures, run_page
 from reports.published import load_published
-from reports.runs import read_run
+from reports.runs import Run, read_run
 from reports.sheet import sample_sheet
 from reports.speed_figures import cost_panels, decoding_panels
 from reports.style import LIGHT, png
@@ -53,6 +53,34 @@ def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]
     page = folder / "report" / "index.html"
     write_text(page, run_page(run, published))
     return tables, [*paths, page]
+
+
+def write_all_reports(folder: str | Path) -> list[Path]:
+    """Write the report of every run ``folder/*/record.json``, and one page of all of them; return the pages, that one last.
+
+    ValueError where there is no run, or the record of one is damaged.
+    """
+    folder, published, runs = Path(folder), load_published(), dict[str, Run]()
+    for place in sorted(path.parent for path in folder.glob("*/record.json")):
+        write_run_report(place)
+        runs[place.name] = read_run(place)
+    if not runs:
+        raise ValueError(f"{folder}: expected folders of runs with record.json, got none; run nox -s eval-all first")
+    order = {task: number for number, task in enumerate(TASKS)}
+    names = sorted(runs, key=lambda name: order.get(runs[name].record.task, len(order)))
+    sections = [
+        Section(
+            title=title_of(runs[name].record.task),
+            tables=build_tables(runs[name].named, runs[name].record.task, published),
+            run=runs[name],
+            link=f"../{name}/report/index.html",
+        )
+        for name in names
+    ]
+    records = {name: runs[name].record for name in names}
+    page = folder / "report" / "index.html"
+    write_text(page, build_page(records, sections, [], title="All tasks"))
+    return [*(folder / name / "report" / "index.html" for name in names), page]
 
 
 def write_speed_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
@@ -90,7 +118,7 @@ def write_all_tables(
         number = paper_table(task)
         stem = out / (f"table{number.number}-{task}" if number else tables[0].slug.removesuffix("-scores"))
         paths += _write_tables(stem, tables, ours, task, published)
-        sections.append((task, tables))
+        sections.append(Section(title=title_of(task), tables=tables))
     extras = []
     for name, benchmark in (benchmarks or {}).items():
         slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -18,7 +18,7 @@ from nuwa.model.config import ConditionName, ModelSizes
 from nuwa.model.nuwa import NuwaModel
 from nuwa.request import Request
 from nuwa.sampling import decode
-from nuwa.system import MODEL_FILE, SKETCH_FILE, TOKENIZER_FILE, untrained
+from nuwa.system import CONFIG_FILE, MODEL_FILE, SKETCH_FILE, TOKENIZER_FILE, untrained
 from nuwa.tasks import TASKS, Task
 from nuwa.tokenizers.text import NO_WORDS, TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
@@ -291,6 +291,16 @@ def test_masks_of_clips(nuwa: Nuwa, mask: Tensor) -> None:
         (lambda n: n.s2i(MAPS.float()), r"s2i: expected sketches uint8 or int64 \(b, 16, 16\), got torch.float32"),
         (lambda n: n.s2i(MAPS[..., :8]), r"s2i: expected sketches .* got torch.uint8 \(2, 16, 8\)"),
         (lambda n: n.s2v(noise(1, T + 1, SIDE, SIDE, high=4)), "s2v: expected 1 to 3 frames of sketches, got 4"),
+        (lambda n: n.s2v(CLIP_MAPS[:, :0]), "s2v: expected 1 to 3 frames of sketches, got 0"),
+        (lambda n: n.s2v(CLIP_MAPS + 3), "sketch: expected classes 0…3, got 3…6; the map has classes"),
+        (
+            lambda n: n.tv2v(noise(1, T + 1, 3, SIDE, SIDE), MASK, CAPTIONS[:1]),
+            "tv2v: expected 1 to 3 frames that are given, got 4; the checkpoint's grid has 3",
+        ),
+        (
+            lambda n: n.tv2v(CLIPS, MASK[None, None], CAPTIONS),
+            r"tv2v: expected a mask bool \(16, 16\) or \(2, 16, 16\) or",
+        ),
         (lambda n: n.i2i(PICTURES, MASK[:8]), r"i2i: expected a mask bool \(16, 16\) or \(2, 16, 16\), True where"),
         (lambda n: n.i2i(PICTURES, MASK.to(torch.uint8)), "i2i: expected a mask bool .* got torch.uint8"),
         (lambda n: n.i2i(PICTURES, MASK & False), "i2i: expected a mask with something to draw, got one that is False"),
@@ -336,7 +346,8 @@ def test_wrong_input(nuwa: Nuwa, call: Callable[[Nuwa], Tensor], message: str) -
 
 def test_saved_and_read_again_it_does_the_same(nuwa: Nuwa, tmp_path: Path) -> None:
     nuwa.save_pretrained(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([MODEL_FILE, SKETCH_FILE, TOKENIZER_FILE])
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == sorted([CONFIG_FILE, MODEL_FILE, SKETCH_FILE, TOKENIZER_FILE])
     again = Nuwa.from_pretrained(tmp_path)
     assert again.tasks == nuwa.tasks
     for name in TASKS:
@@ -346,10 +357,10 @@ def test_saved_and_read_again_it_does_the_same(nuwa: Nuwa, tmp_path: Path) -> No
         Nuwa.from_pretrained(tmp_path)
 
 
-def test_a_checkpoint_without_sketches_has_two_files(tmp_path: Path) -> None:
+def test_a_checkpoint_without_sketches_has_a_file_less(tmp_path: Path) -> None:
     part = make(tasks=("t2i", "i2i"), conditions=("text", "partial"))
     part.save_pretrained(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([MODEL_FILE, TOKENIZER_FILE])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE])
     assert Nuwa.from_pretrained(tmp_path).tasks == ("t2i", "i2i")
 
 

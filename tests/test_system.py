@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
 
 from nuwa import Nuwa, Sampling
 from nuwa.model.config import ModelSizes
 from nuwa.model.nuwa import NuwaModel
-from nuwa.system import MODEL_FILE, TOKENIZER_FILE, untrained
+from nuwa.system import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE, untrained
 from nuwa.tokenizers.text import TextTokenizer, UnknownWordsWarning
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.training import checkpoint
@@ -102,13 +101,19 @@ def test_saved_and_read_again_it_draws_the_same(nuwa: Nuwa, tmp_path: Path) -> N
     assert again.sampling == nuwa.sampling
     assert again.model.config == nuwa.model.config
     assert again.tokenizer.config == nuwa.tokenizer.config
-    assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == [MODEL_FILE, TOKENIZER_FILE]
+    written = sorted(path.name for path in (tmp_path / "new" / "folder").iterdir())
+    assert written == [CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE]
 
 
-def test_the_files_say_what_they_are(nuwa: Nuwa, tmp_path: Path) -> None:
+def test_the_config_can_be_read_by_people(nuwa: Nuwa, tmp_path: Path) -> None:
+    nuwa.preset = "tiny"
     nuwa.save_pretrained(tmp_path)
-    with safe_open(tmp_path / MODEL_FILE, framework="pt") as handle:
-        config = json.loads(handle.metadata()["config"])
+    config = json.loads((tmp_path / CONFIG_FILE).read_text(encoding="utf-8"))
+    assert config == json.loads(json.dumps(nuwa.config))
+    assert (config["preset"], config["tasks"]) == ("tiny", ["t2i"])
+    assert Nuwa.from_pretrained(tmp_path).preset == "tiny"
+    assert config["tokenizer"]["num_codes"] == 9
+    assert config["sketch_tokenizer"] is None
     assert config["model"]["decoder_attention"] == {"name": "nearby3d", "extent": [3, 3, 3]}
     assert config["sampling"]["guidance"] == 1.5
     assert "red</w>" in config["text"]["pieces"]
@@ -116,7 +121,11 @@ def test_the_files_say_what_they_are(nuwa: Nuwa, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("absent", "names"),
-    [([TOKENIZER_FILE], TOKENIZER_FILE), ([TOKENIZER_FILE, MODEL_FILE], f"{TOKENIZER_FILE} and {MODEL_FILE}")],
+    [
+        ([TOKENIZER_FILE], TOKENIZER_FILE),
+        ([TOKENIZER_FILE, MODEL_FILE], f"{TOKENIZER_FILE} and {MODEL_FILE}"),
+        ([CONFIG_FILE, MODEL_FILE], CONFIG_FILE),
+    ],
 )
 def test_a_missing_file_is_named(nuwa: Nuwa, tmp_path: Path, absent: list[str], names: str) -> None:
     nuwa.save_pretrained(tmp_path)
@@ -128,18 +137,58 @@ def test_a_missing_file_is_named(nuwa: Nuwa, tmp_path: Path, absent: list[str], 
 
 def test_files_of_another_kind_are_named(nuwa: Nuwa, tmp_path: Path) -> None:
     nuwa.save_pretrained(tmp_path)
-    (tmp_path / TOKENIZER_FILE).rename(tmp_path / MODEL_FILE)
-    checkpoint.save_weights(
-        tmp_path / TOKENIZER_FILE, nuwa.tokenizer, {"model": vars(nuwa.tokenizer.config), "steps": 3}
-    )
+    checkpoint.save_weights(tmp_path / TOKENIZER_FILE, nuwa.tokenizer, {"model": {}, "steps": 3})
     with pytest.raises(
-        ValueError, match=rf"{TOKENIZER_FILE}: expected a config of tokenizer, got model, steps; was it"
+        ValueError, match=rf"{TOKENIZER_FILE}: expected the weights of VQGAN .*, got those of a training: model, steps$"
     ):
         Nuwa.from_pretrained(tmp_path)
-    checkpoint.save_weights(tmp_path / TOKENIZER_FILE, nuwa.tokenizer, {"tokenizer": vars(nuwa.tokenizer.config)})
-    with pytest.raises(
-        ValueError, match=rf"{MODEL_FILE}: expected a config of model, text, sampling, tasks, got token"
-    ):
+    nuwa.save_pretrained(tmp_path)
+    (tmp_path / TOKENIZER_FILE).replace(tmp_path / MODEL_FILE)
+    other = tmp_path / "other"
+    nuwa.save_pretrained(other)
+    (other / TOKENIZER_FILE).replace(tmp_path / TOKENIZER_FILE)
+    with pytest.raises(ValueError, match=rf"{MODEL_FILE}: expected the weights of NuwaModel .*, got those of VQGAN$"):
+        Nuwa.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "nuwa-2"}, "expected the format 'nuwa-1', got 'nuwa-2'; was it written by save_pretrained"),
+        ({"more": 1}, "expected a config of format, model, preset, .*, got format, model, more, preset, .*; was it"),
+        ({"tasks": ["t2x"]}, "unknown task 't2x'; did you mean 't2"),
+    ],
+)
+def test_a_config_of_another_kind_is_named(nuwa: Nuwa, tmp_path: Path, change: dict[str, object], message: str) -> None:
+    nuwa.save_pretrained(tmp_path)
+    path = tmp_path / CONFIG_FILE
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        Nuwa.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"{", "expected JSON, got"), (b"\xff", "expected JSON, got"), (b"[]", "got None; was it")]
+)
+def test_a_damaged_config_is_named(nuwa: Nuwa, tmp_path: Path, content: bytes, message: str) -> None:
+    nuwa.save_pretrained(tmp_path)
+    (tmp_path / CONFIG_FILE).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{CONFIG_FILE}: .*{message}"):
+        Nuwa.from_pretrained(tmp_path)
+
+
+def test_a_checkpoint_that_was_not_written_to_its_end_is_none(
+    nuwa: Nuwa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nuwa.save_pretrained(tmp_path)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OSError, match="disk full"):
+        nuwa.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f"expected {CONFIG_FILE}, found none"):
         Nuwa.from_pretrained(tmp_path)
 
 

@@ -17,10 +17,13 @@ from evaluation.metrics.kid import KID
 from evaluation.metrics.lpips import LPIPS
 from evaluation.metrics.pixel_errors import PSNR, SSIM
 from evaluation.metrics.prdc import PRDC
+from evaluation.metrics.regions import MaskedSSIM, Unchanged
 from evaluation.metrics.relative_matching import RelativeMatching
 from evaluation.metrics.reranking import best_of, caption_scores
 from evaluation.metrics.scorer import PictureProtocols, PictureScorer
 from evaluation.metrics.segmentation import (
+    DetectedFrequencyWeightedIoU,
+    DetectedMeanIoU,
     DetectedPixelAccuracy,
     FrequencyWeightedIoU,
     MeanIoU,
@@ -44,6 +47,8 @@ __all__ = [
     "CLIPScore",
     "CaptionAccuracy",
     "CodebookUsage",
+    "DetectedFrequencyWeightedIoU",
+    "DetectedMeanIoU",
     "DetectedPixelAccuracy",
     "Difference",
     "EditAccuracy",
@@ -54,6 +59,7 @@ __all__ = [
     "FIDVid",
     "FrequencyWeightedIoU",
     "InceptionScore",
+    "MaskedSSIM",
     "MeanIoU",
     "PictureProtocols",
     "PictureScorer",
@@ -62,6 +68,7 @@ __all__ = [
     "RelativeMatching",
     "SmallSampleWarning",
     "SortedWarning",
+    "Unchanged",
     "best_of",
     "caption_scores",
     "frechet_distance",

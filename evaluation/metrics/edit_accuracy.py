@@ -73,11 +73,15 @@ def edit_outcomes(judgement: SceneJudgement, edits: AnyEdits, protocol: EditAccu
 
 
 def edit_accuracy(result: EditOutcomes, protocol: EditAccuracyProtocol) -> list[Estimate]:
-    """Shares in 0…1 with Wilson's intervals: edits that are right, attributes asked for, and right edits of each kind."""
+    """Shares in 0…1 with Wilson's intervals: edits that are right, attributes asked for, and right edits of each kind.
+
+    ValueError for fewer than two edits; a kind of which there is one alone has no number.
+    """
     check_set(len(result.right), "edits")
     shares = {"edit accuracy": result.right, "attribute accuracy": result.asked}
     for index in result.kind.unique().tolist():
-        shares[f"edit accuracy, {KINDS[index]}"] = result.right[result.kind == index]
+        if len(right := result.right[result.kind == index]) > 1:
+            shares[f"edit accuracy, {KINDS[index]}"] = right
     return [_share(name, outcome.cpu().numpy(), protocol) for name, outcome in shares.items()]
 
 

@@ -42,15 +42,20 @@ class PairedMetric(OneLength[F]):
 
         ValueError for unequal shapes, other layouts and ranges, NaN, and clips of another length than before.
         """
+        ours, theirs = self._frames_of(generated, real)
+        h, w = ours.shape[-2:]
+        found = in_parts(self._of_frames, ours.flatten(0, 1), theirs.flatten(0, 1), at_once=max(1, PIXELS // (h * w)))
+        self._keep(found.unflatten(0, ours.shape[:2]))
+
+    def _frames_of(self, generated: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """Both sides as clips of bytes (b, t, 3, h, w)."""
         ours, theirs = (as_frames(side, self.protocol.quantise) for side in (generated, real))
         if generated.shape != real.shape:
             raise ValueError(
                 f"{self.protocol.id}: expected each sample beside its real one, got {tuple(generated.shape)} and "
                 f"{tuple(real.shape)}; resize or cut one side first, and say so"
             )
-        h, w = ours.shape[-2:]
-        found = in_parts(self._of_frames, ours.flatten(0, 1), theirs.flatten(0, 1), at_once=max(1, PIXELS // (h * w)))
-        self._keep(found.unflatten(0, ours.shape[:2]))
+        return ours, theirs
 
     def _keep(self, values: Tensor) -> None:
         """Add the numbers (b, t) of b samples."""

@@ -1,4 +1,4 @@
-"""PA, FWIoU and mIoU of segmentation maps, and Detected PA of generated pictures (Long et al. 2015; NÜWA, §4).
+"""PA, FWIoU and mIoU of segmentation maps, and of what is detected in generated pictures (Long et al. 2015; NÜWA, §4).
 
 One int64 confusion matrix is counted over the whole set and divided once; an average of scores of single maps is another
 number. With n_ij the pixels of class i that were found to be j, and t_i = Σ_j n_ij:
@@ -22,7 +22,8 @@ from evaluation.metrics.network import Network, in_parts
 from evaluation.metrics.uncertainty import centred_interval, resampling_counts
 from evaluation.protocols import SegmentationProtocol, find_protocol, segments
 
-NAMES = {"pa": "PA", "fwiou": "FWIoU", "miou": "mIoU", "detected-pa": "Detected PA"}
+NAMES = {"pa": "PA", "fwiou": "FWIoU", "miou": "mIoU"}
+NAMES |= {f"detected-{metric}": f"Detected {name}" for metric, name in NAMES.items()}
 
 
 def confusion_matrices(found: Tensor, truth: Tensor, protocol: SegmentationProtocol) -> Tensor:
@@ -64,7 +65,8 @@ def marginals(confusion: Tensor) -> Tensor:
 def score(counts: Tensor, metric: str) -> Tensor:
     """Scores (…) float64 in 0…1 from marginals (…, 3, v). Classes that the truth does not hold contribute 0."""
     true, found, right = counts.double().unbind(-2)
-    if metric in ("pa", "detected-pa"):
+    metric = metric.removeprefix("detected-")
+    if metric == "pa":
         return right.sum(-1) / true.sum(-1).clamp_min(1)  # a replicate may draw only samples without pixels
     iou = torch.where(true > 0, right / (true + found - right).clamp_min(1), 0.0)
     if metric == "fwiou":
@@ -157,16 +159,12 @@ class Segmenter(typing.Protocol):
         """Classes (b, h, w) int64 of pictures (b, 3, h, w) uint8."""
 
 
-@METRICS.register("detected-pa")
-class DetectedPixelAccuracy(SegmentationMetric):
-    """Detected PA: the PA of a segmenter's map of the generated picture against the sketch it was made from.
+class DetectedMetric(SegmentationMetric):
+    """The score of a segmenter's map of the generated picture against the sketch it was made from.
 
     For pictures and clips it asks the segmenter of the protocol, whose file has to lie in the folder ``weights``, or the
     ``judge`` given in its place, a :class:`Segmenter`. The sketch must be in the classes of the segmenter.
     """
-
-    metric = "detected-pa"
-    default = segments.DETECTED_PA
 
     def __init__(
         self,
@@ -192,6 +190,30 @@ class DetectedPixelAccuracy(SegmentationMetric):
         with torch.no_grad():
             maps = in_parts(judge, frames.flatten(0, 1), at_once=16).unflatten(0, frames.shape[:2])
         return maps if generated.dim() == 5 else maps[:, 0]
+
+
+@METRICS.register("detected-pa")
+class DetectedPixelAccuracy(DetectedMetric):
+    """Detected PA: the PA of what a segmenter sees in the generated picture."""
+
+    metric = "detected-pa"
+    default = segments.DETECTED["pa"]
+
+
+@METRICS.register("detected-fwiou")
+class DetectedFrequencyWeightedIoU(DetectedMetric):
+    """Detected FWIoU: the FWIoU of what a segmenter sees in the generated picture."""
+
+    metric = "detected-fwiou"
+    default = segments.DETECTED["fwiou"]
+
+
+@METRICS.register("detected-miou")
+class DetectedMeanIoU(DetectedMetric):
+    """Detected mIoU: the mIoU of what a segmenter sees in the generated picture."""
+
+    metric = "detected-miou"
+    default = segments.DETECTED["miou"]
 
 
 def _load(protocol: SegmentationProtocol, folder: str | Path, device: torch.device) -> Segmenter:

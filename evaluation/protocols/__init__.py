@@ -17,6 +17,7 @@ from evaluation.protocols import (
     openai_clip,
     pairs,
     pytorch_fid,
+    regions,
     segments,
     sg2ada,
     sprites,
@@ -45,10 +46,12 @@ from evaluation.protocols.kinds import (
 from evaluation.protocols.lookup import find_protocol
 from evaluation.protocols.pair_kinds import (
     LPIPSProtocol,
+    MaskedSSIMProtocol,
     PairProtocol,
     PSNRProtocol,
     SegmentationProtocol,
     SSIMProtocol,
+    UnchangedProtocol,
 )
 from evaluation.protocols.set_kinds import CMMDProtocol, FDInfinityProtocol, KIDProtocol, PRDCProtocol
 
@@ -68,6 +71,7 @@ __all__ = [
     "InceptionScoreProtocol",
     "KIDProtocol",
     "LPIPSProtocol",
+    "MaskedSSIMProtocol",
     "PRDCProtocol",
     "PSNRProtocol",
     "PairProtocol",
@@ -75,6 +79,7 @@ __all__ = [
     "Protocol",
     "SSIMProtocol",
     "SegmentationProtocol",
+    "UnchangedProtocol",
     "adm",
     "cd_fvd",
     "clean",
@@ -92,6 +97,7 @@ __all__ = [
     "openai_clip",
     "pairs",
     "pytorch_fid",
+    "regions",
     "register",
     "segments",
     "sg2ada",

@@ -35,6 +35,36 @@ class SSIMProtocol(PairProtocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MaskedSSIMProtocol(SSIMProtocol):
+    """SSIM of a region: its map, averaged where a mask says."""
+
+    metric: str = "masked-ssim"
+    elsewhere: Literal["real"]
+    """What both sides show outside the region, into which windows at its border reach."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.border != "reflect":
+            raise ValueError(
+                f"{self.id}: expected the border 'reflect', which has a window for every pixel, got 'crop'"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnchangedProtocol(Protocol):
+    """Whether a region came back as it was given, byte for byte: a share of samples."""
+
+    metric: str = "unchanged"
+    network: str = "none"
+    layer: str = "pixels"
+    weights_sha256: str | None = None
+    replicates: int = 1000
+    interval_seed: int = 2020
+    tolerance: int = 0
+    """Levels by which a byte may differ."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PSNRProtocol(PairProtocol):
     """Peak signal-to-noise ratio in dB of values in [0, 1]."""
 

@@ -1,6 +1,8 @@
-"""PA, FWIoU and mIoU of segmentation maps (VQ-GAN-Seg, NÜWA's §4), and Detected PA of generated pictures (its Table 6)."""
+"""PA, FWIoU and mIoU of segmentation maps (VQ-GAN-Seg, NÜWA's §4), and of generated pictures (Detected PA, its Table 6)."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from evaluation.protocols.base import register
 from evaluation.protocols.pair_kinds import SegmentationProtocol
@@ -22,7 +24,14 @@ def _maps(metric: str, family: str) -> SegmentationProtocol:
 PA = {family: _maps("pa", family) for family in _SETS}
 FWIOU = {family: _maps("fwiou", family) for family in _SETS}
 MIOU = {family: _maps("miou", family) for family in _SETS}
-DETECTED_PA = register(
+
+
+def detected(pa: SegmentationProtocol) -> dict[str, SegmentationProtocol]:
+    """Detected PA, FWIoU and mIoU under the constants of the first, by the names of the scores."""
+    return {name: register(replace(pa, metric=f"detected-{name}")) for name in ("pa", "fwiou", "miou")}
+
+
+DETECTED = detected(
     SegmentationProtocol(
         metric="detected-pa",
         family="deeplabv3-resnet50-voc-1",

@@ -19,6 +19,7 @@ from evaluation.protocols.kinds import (
     InceptionScoreProtocol,
 )
 from evaluation.protocols.pair_kinds import SegmentationProtocol
+from evaluation.protocols.segments import detected
 from evaluation.protocols.set_kinds import FDInfinityProtocol, KIDProtocol, PRDCProtocol
 
 _FAMILY = "sprites-1"
@@ -152,7 +153,7 @@ ACC = register(
     )
 )
 
-DETECTED_PA = register(
+DETECTED = detected(
     SegmentationProtocol(
         metric="detected-pa",
         family=_FAMILY,

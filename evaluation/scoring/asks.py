@@ -102,7 +102,10 @@ ELSEWHERE = {
     "caption-accuracy": "it needs the scenes that captions name, which files do not hold; nox -s eval-t2i gives it",
     "edit-accuracy": "it needs what edits ask for, which files do not hold",
     "acc": _LABELS,
-    **dict.fromkeys(("pa", "fwiou", "miou", "detected-pa"), _MAPS),
+    **dict.fromkeys(
+        ("masked-ssim", "unchanged"), "it needs a mask for each picture; feed its class in evaluation.metrics"
+    ),
+    **dict.fromkeys(("pa", "fwiou", "miou", "detected-pa", "detected-fwiou", "detected-miou"), _MAPS),
 }
 """Registered metrics that cannot be made from files, and where they are made."""
 

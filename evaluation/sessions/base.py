@@ -13,20 +13,21 @@ import torch
 
 from evaluation.provenance import Provenance, peak_memory, provenance
 from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Scalar, Skipped, write_record
-from evaluation.sessions.route import decoding, training_backend
-from evaluation.sessions.training import Training, logged_s, most, read_training
+from evaluation.sessions.route import decoding
+from evaluation.sessions.training import Training, most, read_training, train
 from nuwa import files
 from nuwa.data import captioned
 from nuwa.data.captioned import Captioned
 from nuwa.model.config import attention_name
 from nuwa.presets import PRESETS, Preset
 from nuwa.registry import Registry
+from nuwa.request import Limits
 from nuwa.sampling import Sampling
 from nuwa.system import MODEL_FILE, Nuwa
 from nuwa.tasks import TASKS, needed_for, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.training.precision import pick_device
-from nuwa.training.prepare import TrainingData, prepare
+from nuwa.training.prepare import TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,20 +131,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What rows call the model: the preset it was trained with, or its folder where that is not on record."""
-        if self.options.checkpoint is None:
-            return self.preset.name
-        return self.training.preset if self.training is not None else self.options.checkpoint.name
+        """What rows call the model: the preset it was trained with."""
+        return self.preset.name if self.system is None else self.system.preset
 
     @property
     def size_px(self) -> int:
         """Side of the model's pictures."""
-        return (self.preset.tokenizer.model if self.system is None else self.system.tokenizer.config).size_px
+        return self.limits.size_px
 
     @property
     def frames(self) -> int:
         """Frames of the model's longest clips; 1 where it makes pictures alone."""
-        return self.preset.frames if self.system is None else self.system.model.config.grid.t
+        return self.limits.grid.t
 
     @property
     def sampling(self) -> Sampling:
@@ -177,36 +176,31 @@ class Run:
         if unknown := tokenizer.encode(captions).unknown:
             self.skip("unknown words", f"{unknown} word pieces of the test captions never stand in a training caption")
 
+    @property
+    def limits(self) -> Limits:
+        """What the model takes, before it is there: its largest grid, the side of its pictures and its tasks."""
+        if self.system is not None:
+            return self.system.limits
+        tokenizer = self.preset.tokenizer.model
+        tasks = tuple(self.preset.transformer.tasks)
+        return Limits(grid=tokenizer.grid(self.preset.frames), size_px=tokenizer.size_px, tasks=tasks)
+
     def trained(self, data: Callable[[], TrainingData]) -> Nuwa:
         """The given system, or the preset's, trained on ``data`` where that is not done yet.
 
         A training leaves ``training/`` and ``checkpoint/``. What it took stands in the record of every run that uses it.
         """
         if self.system is None:
-            began = time.monotonic()
-            self.system = prepare(self.preset, data(), self.out / "training", self.device, shards=self.options.shards)
-            self.system.save_pretrained(self.checkpoint)
-            self.training = read_training(self.checkpoint)
-            if self.training is None:
-                self.training = self._took(max(time.monotonic() - began, logged_s(self.out / "training")))
-                self.training.save(self.checkpoint)
+            out, about = self.out, self.about.environment
+            self.system, self.training, now = train(
+                self.preset, data(), out, self.device, about, shards=self.options.shards
+            )
+            if now:
                 self.timings_s["train"] = self.training.train_s
                 return self.system
         if self.training is not None:
             self.timings_s["train, in an earlier run"] = self.training.train_s
         return self.system
-
-    def _took(self, seconds: float) -> Training:
-        assert self.system is not None
-        config, settings = self.system.model.config, self.preset.transformer
-        return Training(
-            preset=self.preset.name,
-            checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
-            train_s=round(seconds, 2),
-            peak_memory_gib=peak_memory(self.device),
-            attention_backend=training_backend(config, config.grid, settings.precision, self.device),
-            environment=self.about.environment,
-        )
 
     @property
     def trained_by(self) -> dict[str, Scalar]:

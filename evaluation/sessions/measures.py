@@ -20,13 +20,14 @@ class Measure:
     """One metric of a session.
 
     ``feed(metric, samples)`` updates it with samples of a row. A metric between two sets has ``feed_real`` too, which updates
-    it with samples of the reference.
+    it with samples of the reference. Rows whose samples lack a truth that it ``needs`` have no such number.
     """
 
     metric: Callable[[], Metric]
     feed: Callable[[Any, Samples], None]
     feed_real: Callable[[Any, Samples], None] | None = None
     curve: bool = False  # one more number for each frame (SSIM of a prediction)
+    needs: tuple[str, ...] = ()  # names in the samples' truth
 
 
 def two_sets(metric: Callable[[], Metric], read: Callable[[Samples], Tensor]) -> Measure:
@@ -43,9 +44,18 @@ def two_sets(metric: Callable[[], Metric], read: Callable[[Samples], Tensor]) ->
     )
 
 
-def beside(metric: Callable[[], Metric], *read: Callable[[Samples], Any], curve: bool = False) -> Measure:
+def beside(
+    metric: Callable[[], Metric],
+    *read: Callable[[Samples], Any],
+    curve: bool = False,
+    needs: Sequence[str] = (),
+) -> Measure:
     """A metric of samples and what each is held against: SSIM, Detected PA, acc, CLIPSIM, edit accuracy."""
-    return Measure(metric=metric, feed=lambda each, samples: each.update(*(get(samples) for get in read)), curve=curve)
+
+    def feed(each: Any, samples: Samples) -> None:
+        each.update(*(get(samples) for get in read))
+
+    return Measure(metric=metric, feed=feed, curve=curve, needs=tuple(needs))
 
 
 class Measures:
@@ -55,18 +65,23 @@ class Measures:
         self.measures = tuple(measures)
         self.metrics = [measure.metric().to(device) for measure in self.measures]
         self.impossible: dict[str, str] = {}
+        self._lacking: set[str] = set()  # what measures need and the samples do not have
 
     def update(self, samples: Samples, *, real: bool) -> None:
         """Feed every metric; one that compares no sets sees nothing of the reference."""
         for measure, metric in zip(self.measures, self.metrics, strict=True):
             feed = measure.feed_real if real else measure.feed
-            if feed is not None:
+            lacking = set(measure.needs) - set(samples.truth)
+            self._lacking |= lacking
+            if feed is not None and not lacking:
                 feed(metric, samples)
 
     def against(self, reference: Measures) -> list[MetricValue]:
         """All numbers; a metric that so few samples do not allow is named in ``impossible`` and left out."""
         found = []
         for measure, metric, theirs in zip(self.measures, self.metrics, reference.metrics, strict=True):
+            if self._lacking & set(measure.needs):
+                continue
             whole = measure.metric().to(metric.device)
             whole.merge_state(metric)
             if measure.feed_real is not None:

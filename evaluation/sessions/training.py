@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from evaluation import strict
+from evaluation.provenance import peak_memory
 from evaluation.records import Environment, PeakMemory
+from evaluation.sessions.route import training_backend
 from nuwa import files
-from nuwa.system import MODEL_FILE
+from nuwa.presets import Preset
+from nuwa.system import MODEL_FILE, Nuwa
 from nuwa.training.loop import LOG
+from nuwa.training.prepare import TrainingData, prepare
 
 FILE = "training.json"
 SCHEMA = "nuwa-training-1"
@@ -31,6 +38,37 @@ class Training:
     def save(self, checkpoint: Path) -> None:
         """Write ``training.json`` into a checkpoint's folder."""
         strict.write(checkpoint / FILE, self)
+
+
+def train(
+    preset: Preset,
+    data: TrainingData,
+    out: Path,
+    device: torch.device,
+    environment: Environment,
+    *,
+    shards: Path | None = None,
+) -> tuple[Nuwa, Training, bool]:
+    """The preset's system, what its training took, and whether that was now rather than in an earlier run.
+
+    What is not trained yet is trained, into ``out/training`` and ``out/checkpoint``.
+    """
+    checkpoint, began = out / "checkpoint", time.monotonic()
+    system = prepare(preset, data, out / "training", device, shards=shards)
+    system.save_pretrained(checkpoint)
+    if (kept := read_training(checkpoint)) is not None:
+        return system, kept, False
+    config = system.model.config
+    took = Training(
+        preset=preset.name,
+        checkpoint_sha256=files.sha256(checkpoint / MODEL_FILE),
+        train_s=round(max(time.monotonic() - began, logged_s(out / "training")), 2),
+        peak_memory_gib=peak_memory(device),
+        attention_backend=training_backend(config, config.grid, preset.transformer.precision, device),
+        environment=environment,
+    )
+    took.save(checkpoint)
+    return system, took, True
 
 
 def read_training(checkpoint: Path) -> Training | None:

@@ -109,7 +109,9 @@ def prepare(
     model = NuwaModel(config)
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
     tasks = tuple(preset.transformer.tasks)
-    return Nuwa(tokenizer, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks).to(device)
+    return Nuwa(
+        tokenizer, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks, preset=preset.name
+    ).to(device)  # fmt: skip
 
 
 def begin_with(model: NuwaModel, begun: NuwaModel, where: str) -> None:

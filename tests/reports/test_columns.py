@@ -12,6 +12,9 @@ from reports.columns import PAPER_TABLES, leading_columns, look, look_of_column,
         ("CLIPSIM", 0.34291, "0.3429"),
         ("Detected PA", 0.6085, "0.6085"),
         ("FID-0", -0.0001, "0.00"),
+        ("SSIM inside the hole", 0.91234, "0.9123"),
+        ("edit accuracy, colour", 0.5, "50.0"),
+        ("known region unchanged", 1.0, "100.0"),
     ],
 )
 def test_metrics_are_printed_as_in_the_paper(metric, value, text):
@@ -39,3 +42,10 @@ def test_tasks_have_names(task, title):
 def test_a_task_without_a_table_in_the_paper():
     assert paper_table("s2i") is None
     assert "FID-0" in leading_columns("s2i")
+
+
+@pytest.mark.parametrize(("task", "first"), [("i2i", "FID-0"), ("ti2i", "FID-0"), ("tv2v", "FID-vid")])
+def test_what_stays_and_what_changes_stands_in_the_first_table(task, first):
+    columns = leading_columns(task)
+    assert columns[0] == first
+    assert {"edit accuracy", "SSIM inside the hole", "SSIM outside the mask", "known region unchanged"} <= set(columns)

@@ -104,3 +104,32 @@ def test_the_module_can_be_run():
     )
     assert done.returncode == 0
     assert all(command in done.stdout for command in ("run", "build", "compare"))
+
+
+@pytest.fixture
+def runs(make_run, tmp_path):
+    """Two runs of different tasks in one folder, in the order of the alphabet."""
+    make_run(tmp_path / "runs" / "s2v", task="s2v", captions={0: "<b>red</b>"})
+    make_run(tmp_path / "runs" / "t2i")
+    return tmp_path / "runs"
+
+
+def test_all_writes_a_page_of_every_run_and_one_of_all(runs, capsys):
+    main(["all", str(runs)])
+    pages = [
+        runs / "t2i" / "report" / "index.html",
+        runs / "s2v" / "report" / "index.html",
+        runs / "report" / "index.html",
+    ]
+    assert capsys.readouterr().out.split() == list(map(str, pages))
+    page = pages[-1].read_text(encoding="utf-8")
+    assert page.index("Text to image") < page.index("Sketch to video")
+    assert page.count('<article class="card sample"') == 2 * 4
+    assert 'href="../s2v/report/index.html"' in page
+    assert "&lt;b&gt;red&lt;/b&gt;" in page
+    assert "<b>red</b>" not in page
+
+
+def test_all_without_runs_is_one_sentence(tmp_path, capsys):
+    assert run_cli(main, ["all", str(tmp_path)]) == 2
+    assert "run nox -s eval-all first" in capsys.readouterr().err

@@ -70,6 +70,7 @@ def replace_picture(folder, file):
         ("cut.png", "truncated"),
         ("nul\0.png", "null byte"),
         ("huge.png", "more than 16,000,000 px"),
+        ("long.webp", "300 frames are more than 256"),
     ],
 )
 def test_an_unreadable_picture_becomes_a_note(make_run, tmp_path, file, reason):
@@ -78,6 +79,8 @@ def test_an_unreadable_picture_becomes_a_note(make_run, tmp_path, file, reason):
     (folder / "samples" / "page.png").write_text("<svg onload=alert(1)>", encoding="utf-8")
     (folder / "samples" / "cut.png").write_bytes((folder / "samples" / "0000_real.png").read_bytes()[:60])
     Image.new("1", (4001, 4000)).save(folder / "samples" / "huge.png")
+    frames = [Image.new("L", (1, 1), number % 2 * 255).convert("RGB") for number in range(300)]
+    frames[0].save(folder / "samples" / "long.webp", save_all=True, append_images=frames[1:], lossless=True)
     run = replace_picture(folder, file)
     assert run.samples[0].pictures["real"] is None
     assert run.samples[0].pictures["K = 8"] is not None

@@ -3,8 +3,11 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from evaluation.samples import save_sheet
+from evaluation.sessions import Samples
 from reports.runs import Picture, Sample, read_run
 from reports.sheet import sample_sheet
 
@@ -73,3 +76,28 @@ def test_only_the_first_samples_are_shown(run):
 def test_no_samples_is_an_error(run):
     with pytest.raises(ValueError, match="expected a run with samples"):
         sample_sheet(dataclasses.replace(run, samples=()))
+
+
+def clip(*levels, path):
+    """A clip of frames of one grey level each, as sessions save it."""
+    pixels = torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 3, 32, 32)
+    save_sheet(path, Samples(pixels=pixels[None], ids=["0"], captions=[""]), {"real": pixels[None]})
+    data = (path / "0000_0.webp").read_bytes()
+    return Picture(data=data, mime="image/webp", width_px=32, height_px=32)
+
+
+@pytest.mark.parametrize("levels", [(10, 60, 110), (10, 10, 110), (10, 60, 60), (10, 60, 60, 60, 10)], ids=str)
+def test_a_clip_gives_back_all_its_frames(levels, tmp_path):
+    """The file keeps equal frames in a row as one."""
+    assert [frame.getpixel((5, 5))[0] for frame in clip(*levels, path=tmp_path).frames()] == list(levels)
+
+
+def test_clips_become_strips(run, tmp_path):
+    moving, still = clip(10, 60, 110, path=tmp_path / "a"), clip(200, 200, 200, path=tmp_path / "b")
+    drawn = of(run, Sample(id="0", caption="", pictures={"real": moving, "repeat": still, "K = 1": None}))
+    grey = drawn[..., 0][np.ptp(drawn, axis=-1) == 0]
+    for level, times in ((10, 1), (60, 1), (110, 1), (200, 3)):
+        assert (grey == level).sum() >= times * 64 * 64
+        assert (grey == level).sum() < (times + 1) * 64 * 64
+    rows = [int(np.argwhere((drawn == level).all(-1))[:, 0].min()) for level in (60, 200)]
+    assert rows[0] < rows[1]

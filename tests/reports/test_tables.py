@@ -210,3 +210,23 @@ def test_a_table_without_records_shows_the_published_rows(published, task):
     assert {group.kind for group in table.groups} == {"published"}
     assert all(any(row.cells) for group in table.groups for row in group.rows)
     assert {c.protocol for c in table.columns} == {None}
+
+
+def test_splits_have_references_and_ranks_of_their_own(make_record):
+    """The unseen split's rows stand apart, and neither model is the best of both."""
+    seen = [row("a", metric(1.0)), row("real", metric(0.1), role="real")]
+    other = {"split": "test-unseen", "split_fingerprint": "f" * 64}
+    unseen = [dataclasses.replace(each, name=f"{each.name}, unseen", sampling=other) for each in seen]
+    record = make_record(rows=(*seen, *unseen))
+    frame = tidy({"run": record})
+    assert frame["data"].tolist() == ["sprites 1, test-seen"] * 2 + ["sprites 1, test-unseen"] * 2
+    assert frame["fingerprint"].nunique() == 2
+    assert set(frame["mark"]) == {""}
+
+
+def test_acc_by_the_number_of_objects_is_a_detail(make_record, published):
+    acc = metric(0.5, name="acc", protocol="acc@sprites-1", better=True)
+    rows = (row("a", metric(1.0, name="FID-vid", protocol="fid-vid@sprites-1"), acc), row("a, one object", acc))
+    first, details = build_tables({"run": make_record(task="t2v", rows=rows)}, "t2v", published)
+    assert [each.name for each in first.groups[0].rows] == ["a"]
+    assert [each.name for each in details.groups[0].rows] == ["a", "a, one object"]

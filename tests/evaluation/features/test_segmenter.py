@@ -40,7 +40,7 @@ def test_maps_are_torchvisions(tmp_path, monkeypatch):
     torch.manual_seed(0)
     whole = deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=21, aux_loss=True).eval()
     publish(monkeypatch, tmp_path, deeplabv3_resnet50=lambda path: torch.save(whole.state_dict(), path))
-    judge = load_segmenter(segments.DETECTED_PA, tmp_path)
+    judge = load_segmenter(segments.DETECTED["pa"], tmp_path)
     with torch.no_grad():
         logits = whole(DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1.transforms()(pictures()))["out"]
     expected = torch.nn.functional.interpolate(logits, (40, 40), mode="bilinear", align_corners=False).argmax(1)
@@ -59,7 +59,7 @@ class Thresholds(torch.nn.Module):
 
 @pytest.mark.parametrize("clip", [False, True], ids=["pictures", "clips"])
 def test_detected_pa_of_generated_pictures(clip):
-    protocol = dataclasses.replace(segments.DETECTED_PA, weights_sha256=None)
+    protocol = dataclasses.replace(segments.DETECTED["pa"], weights_sha256=None)
     judge = SegmentationJudge(Thresholds(), protocol, digest="")
     halves = torch.full((4, 3, 40, 40), 10, dtype=torch.uint8)
     halves[..., 20:] = 240

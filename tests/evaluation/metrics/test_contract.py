@@ -57,6 +57,17 @@ def picture_batch(part: slice) -> dict[str, object]:
     return {"generated": (real // 2 + noise)[part], "real": real[part]}
 
 
+def region_batch(part: slice, *, given: bool = False) -> dict[str, object]:
+    """Pictures with a region of their own; what was given is changed in it in two of three."""
+    pictures = {name: value[:, 0] for name, value in picture_batch(slice(0, N)).items()}
+    region = torch.rand(N, 16, 16, generator=torch.Generator().manual_seed(5)) < 0.3
+    if not given:
+        return {name: value[part] for name, value in (pictures | {"region": region}).items()}
+    kept = (region & (torch.arange(N) % 3 == 0)[:, None, None])[:, None]
+    generated = torch.where(kept, pictures["real"], pictures["generated"])
+    return {"generated": generated[part], "given": pictures["real"][part], "region": region[part]}
+
+
 def map_batch(classes: int) -> Batch:
     def batch(part: slice) -> dict[str, object]:
         g = torch.Generator().manual_seed(4)
@@ -124,12 +135,16 @@ FEEDS: dict[str, list[Batch]] = {
     ],
     "ssim": [picture_batch],
     "psnr": [picture_batch],
+    "masked-ssim": [region_batch],
+    "unchanged": [lambda part: region_batch(part, given=True)],
     "lpips": [lambda part: {"generated": table(2)[part].abs()}],
     "codebook": [lambda part: {"tokens": (3 * table(1, 4, 4)).long().clamp(0, 19)[part]}],
     "pa": [map_batch(7)],
     "fwiou": [map_batch(7)],
     "miou": [map_batch(7)],
     "detected-pa": [map_batch(21)],
+    "detected-fwiou": [map_batch(21)],
+    "detected-miou": [map_batch(21)],
 }
 
 

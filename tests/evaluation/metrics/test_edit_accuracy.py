@@ -60,6 +60,16 @@ def test_each_kind_has_a_number(kind: str, kinds: tuple[str, ...]) -> None:
     assert all(0 < estimate.ci95[0] < estimate.ci95[1] == 1.0 for estimate in each)
 
 
+def test_a_kind_of_which_there_is_one_alone_has_no_number() -> None:
+    """It used to take all the others with it."""
+    kinds = PICTURES.kind
+    few = PICTURES[np.array([*np.flatnonzero(kinds == 0)[:3], np.flatnonzero(kinds == 1)[0]])]
+    metric = EditAccuracy()
+    metric.update(oracle(few.target), few)
+    numbers = {estimate.name: estimate.n for estimate in metric.estimates()}
+    assert numbers == {"edit accuracy": 4, "attribute accuracy": 4, f"edit accuracy, {KINDS[0]}": 3}
+
+
 @pytest.mark.parametrize("attribute", ATTRIBUTES)
 def test_another_attribute_of_the_edited_object_has_to_be_right_too(attribute: str) -> None:
     """Right as asked, but with another colour beside it: the attribute is counted, the edit is not."""

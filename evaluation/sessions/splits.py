@@ -1,0 +1,88 @@
+"""What a session of clips or of sketches is scored on, by the name of a dataset.
+
+A :class:`Splits` holds one or more splits, each with its own reference: samples to generate from, with their truth, and
+another take of the same scenes, whose distance to them is the floor. A dataset is one function registered in ``SPLITS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evaluation.sessions.samples import Samples
+from nuwa.data.captioned import Captioned, Skipped
+from nuwa.data.sprites.clip_dataset import SpritesClips
+from nuwa.data.sprites.dataset import SpritesPictures
+from nuwa.registry import Registry
+from nuwa.training.on_sprites import sprites_data
+from nuwa.training.prepare import TrainingData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Samples to generate from and real ones to compare with.
+
+    Their truth may hold "maps" uint8 (m, h, w) or (m, t, h, w), "labels" int64 (m,) of what clips show, and "num_objects"
+    int64 (m,).
+    """
+
+    dataset: Captioned  # what the samples are
+    test: Samples
+    real: Samples  # other real samples: their distance to those of ``test`` is the floor
+    suffix: str = ""  # of the names of its rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splits:
+    """The splits of one dataset, the one that stands for it first."""
+
+    splits: tuple[Split, ...]
+    training: Callable[[], TrainingData]  # opened only where something is to be trained
+    notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitsOptions:
+    """What is asked of a dataset."""
+
+    root: Path | None  # folder of the dataset; sprites need none
+    num: int | None  # samples of each split; the dataset's own number where None
+    size_px: int
+    frames: int | None  # of a clip; None for pictures
+    train_frames: int  # of the clips to train on; 1 where only pictures are learnt
+    seed: int
+
+
+SPLITS: Registry[Callable[[SplitsOptions], Splits]] = Registry("dataset")
+"""By name. ValueError for one that lacks what is asked for, such as clips."""
+
+NUM = 512  # samples of a split of sprites: a session takes a minute or two on two cores
+
+
+@SPLITS.register("sprites")
+def sprites(options: SplitsOptions) -> Splits:
+    """The embedded world, 512 samples a split: combinations that training shows, and those that it never shows."""
+    num, splits = options.num or NUM, []
+    for name, suffix in (("test-seen", ""), ("test-unseen", ", unseen combinations")):
+        test, real = (_sprites(name, num, options, take) for take in (0, 1))
+        splits.append(Split(dataset=test, test=_samples(test), real=_samples(real), suffix=suffix))
+    return Splits(splits=tuple(splits), training=lambda: sprites_data(options.size_px, options.train_frames))
+
+
+def _sprites(split: str, num: int, options: SplitsOptions, take: int) -> SpritesPictures | SpritesClips:
+    if options.frames is None:
+        return SpritesPictures(split, num, options.size_px, take=take)
+    return SpritesClips(split, num, options.frames, options.size_px, take=take)
+
+
+def _samples(data: SpritesPictures | SpritesClips) -> Samples:
+    whole = slice(None)
+    if isinstance(data, SpritesPictures):
+        pixels, count, labels = data.images(whole), data.scenes.num_objects, {}
+    else:
+        pixels, count, labels = data.clips(whole), data.shown.scenes.num_objects, {"labels": data.labels}
+    truth = {"maps": data.maps(whole), "num_objects": torch.from_numpy(count), **labels}
+    return Samples(pixels=pixels, ids=data.ids, captions=data.captions, truth=truth)
