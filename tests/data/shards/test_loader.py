@@ -20,6 +20,7 @@ from nuwa.data.shards.loader import EpochEnd
 from nuwa.tokenizers.text import words_in
 
 RANKS = [1, 2, 3]
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a machine of one core
 
 
 @pytest.fixture(scope="module", name="shards")
