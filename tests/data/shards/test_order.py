@@ -34,8 +34,8 @@ def test_a_place_does_not_depend_on_the_others(num: int, key: int, data: st.Data
 
 
 def test_all_permutations_are_equally_likely() -> None:
-    found = Counter(tuple(permute(np.arange(4), 4, key).tolist()) for key in range(2_400))
-    assert len(found) == 24
+    found = Counter(tuple(permute(np.arange(3), 3, key).tolist()) for key in range(900))
+    assert len(found) == 6
     assert chisquare(list(found.values())).pvalue > 1e-3
 
 
