@@ -88,8 +88,8 @@ def typing(run: nox.Session) -> None:
 def eval_t2i(run: nox.Session) -> None:
     """Text to image: train what is missing, sample, score, and write record, table and report to runs/eval-t2i/."""
     install(run)
-    python(run, "-m", "evaluation", "t2i", *run.posargs)
-    if not {"-h", "--help"} & set(run.posargs):
+    python(run, "-m", "evaluation", "t2i", "--no-table", *run.posargs)  # the report has a better one
+    if not {"-h", "--help", "--list-captions"} & set(run.posargs):
         python(run, "-m", "reports", "run", out_of(run, "runs/eval-t2i"))
 
 

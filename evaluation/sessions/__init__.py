@@ -2,7 +2,8 @@
 
 from evaluation.sessions import t2i
 from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
+from evaluation.sessions.ending import run_session
 from evaluation.sessions.samples import Samples
 from evaluation.sessions.table import Scorer, Table
 
-__all__ = ["SESSIONS", "Run", "Samples", "Scorer", "Session", "SessionOptions", "Table", "t2i"]
+__all__ = ["SESSIONS", "Run", "Samples", "Scorer", "Session", "SessionOptions", "Table", "run_session", "t2i"]

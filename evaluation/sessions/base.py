@@ -12,16 +12,18 @@ from typing import Any
 import torch
 
 from evaluation.provenance import Provenance, peak_memory, provenance
-from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Skipped, write_record
+from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Scalar, Skipped, write_record
+from evaluation.sessions.route import decoding, training_backend
+from evaluation.sessions.training import Training, logged_s, most, read_training
 from nuwa import files
 from nuwa.data import captioned
-from nuwa.data.captioned import CaptionedPictures
+from nuwa.data.captioned import Captioned
 from nuwa.model.config import attention_name
 from nuwa.presets import PRESETS, Preset
 from nuwa.registry import Registry
 from nuwa.sampling import Sampling
 from nuwa.system import MODEL_FILE, Nuwa
-from nuwa.tasks import needed_for
+from nuwa.tasks import TASKS, needed_for, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.training.precision import pick_device
 from nuwa.training.prepare import TrainingData, prepare
@@ -32,7 +34,7 @@ class SessionOptions:
     """What every session takes. A session's own options are a subclass; its docstring is the help."""
 
     num: int | None = None  # samples to score; the data set's own number where not given
-    preset: str = "tiny"  # sizes and training of the model: tiny, smoke (seconds, for trying things out), paper-image
+    preset: str = "tiny"  # tiny; smoke to try things out in seconds; tiny-all; paper-image: sizes and training
     guidance: float | None = None  # how much captions are strengthened, 1 is not at all; the preset's where not given
     temperature: float | None = None  # divides the logits: below 1 likelier tokens; the preset's where not given
     top_k: int | None = None  # draw from the k likeliest tokens only; from all where not given
@@ -43,9 +45,10 @@ class SessionOptions:
     device: str = "auto"  # auto, cpu or cuda
     weights: Path | None = None  # folder with published network weights
     out: Path = Path("runs/eval")  # folder for everything that is made
+    table: bool = True  # print the numbers at the end
 
     def sampling(self, default: Sampling) -> Sampling:
-        """The preset's sampling with what was asked for."""
+        """``default`` with what was asked for."""
         given = {name: getattr(self, name) for name in ("guidance", "temperature", "top_k", "top_p")}
         return replace(default, seed=self.seed, **{name: value for name, value in given.items() if value is not None})
 
@@ -58,10 +61,13 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class Session:
-    """One task's evaluation: the options it reads and the function that runs it and writes its record."""
+    """One task's evaluation: the options it reads and the function that runs it and writes its record.
+
+    The function returns None where it was asked for something else than a record.
+    """
 
     options: type[SessionOptions]
-    run: Callable[[Any], Record]
+    run: Callable[[Any], Record | None]
 
 
 SESSIONS: Registry[Session] = Registry("session")
@@ -74,9 +80,11 @@ class Run:
 
     task: str
     options: SessionOptions
-    preset: Preset
+    preset: Preset  # of a system that is trained here
     device: torch.device
     about: Provenance
+    system: Nuwa | None = None  # the one of the checkpoint that was given, or that :meth:`trained` made
+    training: Training | None = None  # what that took, where it is on record
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -85,19 +93,62 @@ class Run:
     def begin(cls, task: str, options: SessionOptions) -> Run:
         """Check the options and take down where this runs. ValueError for what cannot be.
 
-        A preset of many tasks is cut down to what this one needs on all its routes, unless a checkpoint is given.
+        A preset of many tasks is cut down to what this one needs on all its routes, unless a checkpoint is given, which has
+        to be trained for one of them.
         """
         options.check()
         device, preset = pick_device(options.device), PRESETS[options.preset]()
         if options.checkpoint is None:
+            seeds = {"sampling": options.seed, "training": preset.transformer.seed}
             preset = preset.only(*needed_for(task))
-        about = provenance(device, {"sampling": options.seed, "training": preset.transformer.seed})
-        return cls(task=task, options=options, preset=preset, device=device, about=about)
+            return cls(task=task, options=options, preset=preset, device=device, about=provenance(device, seeds))
+        system = Nuwa.from_pretrained(options.checkpoint, device)
+        if not set(needed_for(task)) & set(system.tasks):
+            raise ValueError(
+                f"{options.checkpoint}: expected a model trained for {' or '.join(needed_for(task))}, got one for "
+                f"{', '.join(system.tasks)}"
+            )
+        return cls(
+            task=task,
+            options=options,
+            preset=preset,
+            device=device,
+            about=provenance(device, {"sampling": options.seed}),
+            system=system,
+            training=read_training(options.checkpoint),
+        )
 
     @property
     def out(self) -> Path:
         """The run's folder."""
         return self.options.out
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the trained system is."""
+        return self.options.checkpoint or self.out / "checkpoint"
+
+    @property
+    def name(self) -> str:
+        """What rows call the model: the preset it was trained with, or its folder where that is not on record."""
+        if self.options.checkpoint is None:
+            return self.preset.name
+        return self.training.preset if self.training is not None else self.options.checkpoint.name
+
+    @property
+    def size_px(self) -> int:
+        """Side of the model's pictures."""
+        return (self.preset.tokenizer.model if self.system is None else self.system.tokenizer.config).size_px
+
+    @property
+    def frames(self) -> int:
+        """Frames of the model's longest clips; 1 where it makes pictures alone."""
+        return self.preset.frames if self.system is None else self.system.model.config.grid.t
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the model is sampled: the preset's or the checkpoint's way, with what was asked for."""
+        return self.options.sampling((self.preset if self.system is None else self.system).sampling)
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -126,42 +177,62 @@ class Run:
         if unknown := tokenizer.encode(captions).unknown:
             self.skip("unknown words", f"{unknown} word pieces of the test captions never stand in a training caption")
 
-    @property
-    def checkpoint(self) -> Path:
-        """Folder of the model that is scored."""
-        return self.options.checkpoint or self.out / "checkpoint"
-
     def trained(self, data: Callable[[], TrainingData]) -> Nuwa:
-        """The checkpoint that was asked for, otherwise the preset's system, trained on ``data`` where that is not done yet.
+        """The given system, or the preset's, trained on ``data`` where that is not done yet.
 
-        It is kept in ``training/`` and ``checkpoint/`` of the run's folder. ValueError for a checkpoint that was trained for
-        none of this task's routes.
+        A training leaves ``training/`` and ``checkpoint/``. What it took stands in the record of every run that uses it.
         """
-        if self.options.checkpoint is not None:
-            system = Nuwa.from_pretrained(self.options.checkpoint, self.device)
-            if not set(needed_for(self.task)) & set(system.tasks):
-                raise ValueError(
-                    f"{self.options.checkpoint}: expected a model trained for {' or '.join(needed_for(self.task))}, got one "
-                    f"for {', '.join(system.tasks)}"
-                )
-            return system
-        with self.timed("train"):
-            system = prepare(self.preset, data(), self.out / "training", self.device, shards=self.options.shards)
-            system.save_pretrained(self.out / "checkpoint")
-        return system
+        if self.system is None:
+            began = time.monotonic()
+            self.system = prepare(self.preset, data(), self.out / "training", self.device, shards=self.options.shards)
+            self.system.save_pretrained(self.checkpoint)
+            self.training = read_training(self.checkpoint)
+            if self.training is None:
+                self.training = self._took(max(time.monotonic() - began, logged_s(self.out / "training")))
+                self.training.save(self.checkpoint)
+                self.timings_s["train"] = self.training.train_s
+                return self.system
+        if self.training is not None:
+            self.timings_s["train, in an earlier run"] = self.training.train_s
+        return self.system
+
+    def _took(self, seconds: float) -> Training:
+        assert self.system is not None
+        config, settings = self.system.model.config, self.preset.transformer
+        return Training(
+            preset=self.preset.name,
+            checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
+            train_s=round(seconds, 2),
+            peak_memory_gib=peak_memory(self.device),
+            attention_backend=training_backend(config, config.grid, settings.precision, self.device),
+            environment=self.about.environment,
+        )
+
+    @property
+    def trained_by(self) -> dict[str, Scalar]:
+        """The attention backend of the training, where that is on record; for the rows of the trained system."""
+        return {} if self.training is None else {"training_attention": self.training.attention_backend}
+
+    def settings(self, sampling: Sampling, **more: Scalar) -> dict[str, Scalar]:
+        """What a row says of its sampling: how tokens were drawn, and by which code."""
+        assert self.system is not None
+        grid = of_target(self.system.model.config.grid, TASKS[self.task].target)
+        return {**vars(sampling), **decoding(self.system, grid), **more}
 
     def model(self, system: Nuwa) -> ModelInfo:
         """What the record says of the system that :meth:`trained` gave."""
+        config = system.model.config
         return ModelInfo(
-            preset=self.preset.name,
-            encoder_attention=attention_name(self.preset.model.encoder_attention),
-            decoder_attention=attention_name(self.preset.model.decoder_attention),
+            preset=self.name,
+            encoder_attention=attention_name(config.encoder_attention),
+            decoder_attention=attention_name(config.decoder_attention),
             params=system.model.num_parameters,
             checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
         )
 
-    def write(self, dataset: CaptionedPictures, model: ModelInfo) -> Record:
+    def write(self, dataset: Captioned, model: ModelInfo) -> Record:
         """Write ``record.json`` and return it."""
+        peak = peak_memory(self.device)
         about = {name: str(getattr(dataset, name)) for name in ("name", "version", "split", "fingerprint")}
         record = Record(
             name=self.out.name,
@@ -170,7 +241,7 @@ class Run:
             model=model,
             rows=tuple(self.rows),
             timings_s=self.timings_s,
-            peak_memory_gib=peak_memory(self.device),
+            peak_memory_gib=peak if self.training is None else most(peak, self.training.peak_memory_gib),
             skipped=tuple(self.skipped),
             **vars(self.about),
         )

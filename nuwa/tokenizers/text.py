@@ -30,6 +30,10 @@ _ENCODING = "clip-bpe-16e6"
 _PAD, _UNKNOWN = 0, 1
 
 
+class UnknownWordsWarning(UserWarning):
+    """A caption holds words that no training caption had, so the model cannot follow them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextBatch:
     """Captions as tokens, and what did not fit."""
@@ -100,6 +104,15 @@ class TextTokenizer:
         if isinstance(captions, str):
             raise ValueError(f"expected a sequence of captions, got one text {captions!r}; put it in a list")
         return self._batch([self._inner(row, caption) for row, caption in enumerate(captions)])
+
+    def unknown_words(self, captions: Sequence[str]) -> list[str]:
+        """Words of ``captions``, each once, that hold a piece which no caption of the vocabulary had.
+
+        >>> TextTokenizer.from_captions(["a red circle"]).unknown_words(["a red zebra", "a zebra"])
+        ['zebra']
+        """
+        words = dict.fromkeys(word for caption in captions for word in _split(caption))
+        return [word for word in words if _UNKNOWN in self._word(word)]
 
     def null(self, b: int = 1) -> TextBatch:
         """``b`` times the empty text, ``<start> <end>``: the condition dropped for classifier-free guidance."""
