@@ -16,6 +16,7 @@ import pytest
 from made_shards import content, killing, many, write
 
 from nuwa.data.shards import verify
+from nuwa.data.shards.claims import Claims
 from nuwa.data.shards.layout import read_receipt
 
 ROOT = Path(__file__).parents[3]
@@ -62,6 +63,33 @@ def test_killed_at_a_fixed_moment(call: str, moment: int, folder: Path, tmp_path
     left = {name for name in content(tmp_path) if name.endswith(".part")}
     assert {name: data for name, data in content(tmp_path).items() if name not in left} == whole
     assert left <= {name for name in left if name.startswith((".plan", ".manifest"))}
+
+
+def hold(folder: Path, holding: Any) -> None:
+    """Claim shard 1 until it is killed."""
+    with Claims(folder).on(1) as mine:
+        assert mine
+        holding.set()
+        time.sleep(60)
+
+
+def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    holding = context.Event()
+    process = context.Process(target=hold, args=(tmp_path, holding))
+    process.start()
+    assert holding.wait(30)
+    claims = Claims(tmp_path)
+    given = []
+    for shard in (1, 0, 2):
+        with claims.on(shard) as mine:
+            given.append(mine)
+    assert given == [False, True, True]
+    process.kill()
+    process.join()
+    with claims.on(1) as mine:
+        assert mine
+    claims.close()
 
 
 def start(folder: Path, writers: int) -> subprocess.Popen[bytes]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_shards import NUM, Noise, tokenizer, write
 
@@ -48,18 +48,17 @@ def line(shares: list[list[TokenBatch]]) -> list[int]:
 @pytest.mark.parametrize("ranks", RANKS)
 def test_no_sample_twice_and_none_missing(shards: Shards, ranks: int, workers: int) -> None:
     """Both ways to end an epoch, over real workers; all ranks together see what one sees."""
-    settings = {"batch": 6, "seed": 1}
-    alone = ShardLoader(shards, **settings)
+    same = {"batch": 6, "seed": 1}
+    alone = ShardLoader(shards, **same)
     expected = rows_of(list(itertools.islice(alone, 13)))  # two epochs and a little
-    loaders = [ShardLoader(shards, rank=rank, ranks=ranks, workers=workers, **settings) for rank in range(ranks)]
+    loaders = [ShardLoader(shards, rank=rank, ranks=ranks, workers=workers, **same) for rank in range(ranks)]
     found = line(together(loaders, 13))
     assert found == expected
     assert all({len(batch.rows) for batch in share} == {6 // ranks} for share in together(loaders, 2))
     for epoch in range(2):
         assert sorted(found[epoch * NUM : (epoch + 1) * NUM]) == list(range(NUM))
     loaders = [
-        ShardLoader(shards, rank=rank, ranks=ranks, workers=workers, epoch_end="short", **settings)
-        for rank in range(ranks)
+        ShardLoader(shards, rank=rank, ranks=ranks, workers=workers, epoch_end="short", **same) for rank in range(ranks)
     ]
     for epoch in range(2):
         found = line(together(loaders, None))
@@ -68,6 +67,7 @@ def test_no_sample_twice_and_none_missing(shards: Shards, ranks: int, workers: i
         assert {loader.epoch for loader in loaders} == {epoch + 1}
 
 
+@settings(max_examples=50)
 @given(st.data(), st.sampled_from(RANKS), st.integers(0, 3), st.sampled_from(["run-on", "short"]))
 def test_laws_of_any_size(shards: Shards, data: st.DataObject, ranks: int, seed: int, epoch_end: EpochEnd) -> None:
     """Also batches longer than an epoch, and a last batch that leaves ranks without a sample."""
@@ -94,6 +94,7 @@ def pairs(batches: Iterable[TokenBatch]) -> list[tuple[int, int]]:
 RUNS = st.lists(st.tuples(st.sampled_from(RANKS), st.integers(1, 10), st.integers(1, 5)), min_size=1, max_size=4)
 
 
+@settings(max_examples=50)
 @given(RUNS, st.integers(0, 3), st.sampled_from(["run-on", "short"]))
 def test_stops_are_not_seen(shards: Shards, runs: list[tuple[int, int, int]], seed: int, epoch_end: EpochEnd) -> None:
     """Stopped anywhere, gone on by other ranks with other batches: the line of samples is that of no stop."""
@@ -162,7 +163,7 @@ def test_seeds_and_epochs_differ(shards: Shards) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "sentence"),
+    ("wrong", "sentence"),
     [
         (
             {"batch": 8, "ranks": 3},
@@ -174,9 +175,9 @@ def test_seeds_and_epochs_differ(shards: Shards) -> None:
     ],
     ids=str,
 )
-def test_wrong_settings(shards: Shards, settings: dict[str, int], sentence: str) -> None:
+def test_wrong_settings(shards: Shards, wrong: dict[str, int], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        ShardLoader(shards, **settings)
+        ShardLoader(shards, **wrong)
 
 
 def test_the_state_of_another_sequence_is_refused(shards: Shards, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -16,11 +16,13 @@ from nuwa.data.shards.order import Order, permute
 KEYS = st.integers(0, 2**64 - 1)
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 300), KEYS)
 def test_it_is_a_permutation(num: int, key: int) -> None:
     assert sorted(permute(np.arange(num), num, key).tolist()) == list(range(num))
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 10**9), KEYS, st.data())
 def test_a_place_does_not_depend_on_the_others(num: int, key: int, data: st.DataObject) -> None:
     places = np.array(data.draw(st.lists(st.integers(0, num - 1), min_size=1, max_size=20)))
@@ -32,8 +34,8 @@ def test_a_place_does_not_depend_on_the_others(num: int, key: int, data: st.Data
 
 
 def test_all_permutations_are_equally_likely() -> None:
-    found = Counter(tuple(permute(np.arange(4), 4, key).tolist()) for key in range(2_400))
-    assert len(found) == 24
+    found = Counter(tuple(permute(np.arange(3), 3, key).tolist()) for key in range(900))
+    assert len(found) == 6
     assert chisquare(list(found.values())).pvalue > 1e-3
 
 
@@ -55,6 +57,7 @@ def test_the_order_of_a_seed_stays() -> None:
     assert views.tolist() == [1, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 1]
 
 
+@settings(max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 4), st.integers(0, 9), st.integers(0, 5))
 def test_every_epoch_has_every_sample_once_and_views_take_turns(num: int, views: int, seed: int, epoch: int) -> None:
     order = Order(num, views, seed)
@@ -76,6 +79,7 @@ def test_an_epoch_mixes_views_and_has_an_order_of_its_own() -> None:
     assert not np.array_equal(epochs[0][0], Order(num, 4, 1).at(np.arange(num))[0])
 
 
+@settings(max_examples=50)
 @given(st.integers(0, 30_000), st.integers(1, 200))
 def test_pieces_are_the_whole(start: int, size: int) -> None:
     """Across the blocks in which it is computed and across epochs."""

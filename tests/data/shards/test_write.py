@@ -250,3 +250,14 @@ def test_the_plan_goes_through_json(folder: Path) -> None:
     plan, receipts, _ = read_manifest(folder)
     assert Plan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
     assert [receipt.truncated for receipt in receipts] == [0] * 5
+
+
+@pytest.mark.gpu
+def test_a_gpu_writes_what_it_encodes(tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    write(tmp_path, tokenizer=tokenizer().to(device), views=("centre",))
+    shards = Shards(tmp_path, tokenizer())
+    assert shards.plan.device == torch.cuda.get_device_name(device)
+    pictures = torch.stack([Noise().image(row) for row in range(NUM)])
+    same = torch.from_numpy(everything(shards)[0]) == tokenizer().encode(pictures)
+    assert same.double().mean() > 0.99  # kernels differ, near ties may too
