@@ -286,8 +286,8 @@ def test_the_help_explains_every_option(option: str, capsys: pytest.CaptureFixtu
 
 
 def test_unknown_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(main, ["t2"]) == 2
-    assert "did you mean 't2i'" in capsys.readouterr().err
+    assert run_cli(main, ["scor"]) == 2
+    assert "did you mean 'score'" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
         main(["t2i", "--candidate", "3"])
     assert stopped.value.code == 2
