@@ -28,7 +28,7 @@ def install(run: nox.Session, *extra: str) -> None:
     """Make ``.venv``, or bring it up to the pins where they have changed; ``extra`` dependency groups come on top."""
     if not PYTHON.exists():
         run.run(sys.executable, "-m", "venv", ".venv", external=True)
-    _install(run, "pins", "--editable", ".[evaluation,video,reports]", *_group("dev"))
+    _install(run, "pins", "--editable", ".[evaluation,video,data,reports]", *_group("dev"))
     for group in extra:
         _install(run, f"pins-{group}", *_group(group))
 
