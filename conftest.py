@@ -11,6 +11,7 @@ import torch
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of this project."""
     parser.addoption("--slow", action="store_true", help="run tests that train or sample for more than a few seconds")
+    parser.addoption("--data", default=None, help="folder with coco-mini, kinetics-mini and bad-input")
     parser.addoption("--weights", default=None, help="folder with published network weights")
 
 
@@ -26,6 +27,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent["gpu"] = "needs a CUDA device"
     if not config.getoption("--slow"):
         absent["slow"] = "slow; run with --slow"
+    if config.getoption("--data") is None:
+        absent["data"] = "needs real files; name the folder of coco-mini, kinetics-mini and bad-input with --data"
     if config.getoption("--weights") is None:
         absent["weights"] = "needs published weights; name their folder with --weights"
     for item in items:

@@ -93,6 +93,13 @@ def eval_t2i(run: nox.Session) -> None:
         python(run, "-m", "reports", "run", out_of(run, "runs/eval-t2i"))
 
 
+@session("data", default=False)
+def data(run: nox.Session) -> None:
+    """Look at a dataset before it is used: ``-- check --data NAME --root DIR`` reads it whole and writes its manifest."""
+    install(run)
+    python(run, "-m", "nuwa.data", *run.posargs)
+
+
 @session("judges", default=False)
 def judges(run: nox.Session) -> None:
     """Train the judges of sprites again by their recipe; the shipped ones were made so."""

@@ -27,6 +27,7 @@ SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", "
 """Endings of the video files that are looked for, lower case."""
 
 _MAX_BYTES = 1 << 30  # of all frames of one file, where all are kept
+_NO_TIMES = ("avi",)  # formats that say when a frame is decoded and not when it is shown: frames count at their rate
 _BACK_S = (
     0.0,
     2.0,
@@ -149,7 +150,7 @@ def read_clip(source: Path | bytes, rule: FrameRule, *, size_px: int | None = No
         if previous is None:
             raise UnreadableImage(reading.name, "none of its frames can be decoded")
         held = rule.held(reading.name, len(taken), end)
-        taken += taken[-1:] * held
+        taken += [previous.pixels(size_px)] * held if held else []
         if len({pixels.shape for pixels in taken}) > 1:
             raise UnreadableImage(reading.name, "its frames change their size")
         return Clip(torch.from_numpy(np.stack(taken)).permute(0, 3, 1, 2).contiguous(), held)
@@ -246,6 +247,7 @@ class _Reading:
         self.tick_s = float(self._stream.time_base or Fraction(1, 1000))
         rate = self._stream.average_rate or self._stream.guessed_rate
         self._period_s = float(1 / rate) if rate else 0.0
+        self._counted = self._container.format.name in _NO_TIMES
         self._origin_s: float | None = None
         return self
 
@@ -261,7 +263,7 @@ class _Reading:
             if raw is None or raw.is_corrupt:
                 yield None
                 continue
-            if raw.pts is None:  # a raw stream: frames follow each other at its rate
+            if raw.pts is None or self._counted:
                 clock_s = 0.0 if last_s is None else last_s + self._period_s
             else:
                 clock_s = float(raw.pts * (raw.time_base or self._stream.time_base))
@@ -273,7 +275,7 @@ class _Reading:
 
     def from_time(self, start_s: float) -> Iterator[_Frame | None]:
         """Frames from the one on the screen at ``start_s``, or from some before it."""
-        if start_s == 0:
+        if start_s == 0 or self._counted:
             yield from self.frames()
             return
         if next((frame for frame in self.frames() if frame is not None), None) is None:

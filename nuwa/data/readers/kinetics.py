@@ -35,10 +35,10 @@ def kinetics(root: Path, split: str) -> Listing:
                 continue
             found.add(_sample(parts.stem, path, split, parts.parent.name))
         return found.listing()
-    stems = by_stem(videos)
+    stems: dict[str, Path | None] = dict(by_stem(videos))
     for line, name, label in _rows(table, found):
         key = name if name in stems else name[:11]  # some tools name files by YouTube's id alone
-        path = stems.pop(key) if key in stems else None
+        path = stems.pop(key, None)
         if label is None and path is not None and path.parent != folder:
             label = path.parent.name  # the publisher's csv of test has no labels
         absent = folder / (label or "") / f"{name}.mp4"
@@ -46,7 +46,7 @@ def kinetics(root: Path, split: str) -> Listing:
             found.skip(f"{table.name}:{line}", "empty label")
         else:
             found.add(_sample(name, path or absent, split, label), there=path is not None)
-    found.pass_over((path.relative_to(root).as_posix() for path in stems.values()), f"not in {table.name}")
+    found.pass_over((path.relative_to(root).as_posix() for path in stems.values() if path), f"not in {table.name}")
     return found.listing()
 
 

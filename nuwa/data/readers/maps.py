@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -54,6 +54,11 @@ class MapFiles:
     paths: tuple[Path, ...]
     numbering: Numbering
     frames: bool = False
+
+    def of(self, frames: Sequence[int]) -> MapFiles:
+        """The maps of some frames of a clip, one for each."""
+        assert self.frames
+        return replace(self, paths=tuple(self.paths[frame] for frame in frames))
 
     def labels(self) -> NDArray[np.int64]:
         """See :class:`nuwa.data.readers.sample.Labels`."""

@@ -155,9 +155,13 @@ class FrameFiles(Stored):
 
     def clip(self, rule: FrameRule, size_px: int) -> Clip:
         """See :class:`Stored`."""
-        chosen, held = choose(len(self.paths), self.fps, rule, self.paths[0].parent)
+        chosen, held = self.choose(rule)
         read = {index: read_square(self.paths[index], size_px, orient=False) for index in sorted(set(chosen))}
         return Clip(torch.stack([read[index] for index in chosen]), held)
+
+    def choose(self, rule: FrameRule) -> tuple[list[int], int]:
+        """Numbers of the frames that ``rule`` takes, and for how many of them the last one stands still."""
+        return choose(len(self.paths), self.fps, rule, self.paths[0].parent)
 
 
 def choose(num_frames: int, fps: float | None, rule: FrameRule, name: str | Path) -> tuple[list[int], int]:

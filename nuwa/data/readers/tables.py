@@ -49,7 +49,9 @@ def read_lines(path: Path, into: Collecting, *, columns: int, delimiter: str = "
     """
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as handle:
-            lines = csv.reader(handle, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE)
+            lines = csv.reader(
+                handle, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
+            )
             while True:
                 try:
                     cells = next(lines)

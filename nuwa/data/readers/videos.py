@@ -12,7 +12,7 @@ from nuwa.data.video import is_video
 
 
 def find_videos(folder: Path, found: Collecting) -> dict[str, Path]:
-    """All videos below ``folder`` by their relative names; other media files are noted, what is broken is named."""
+    """All videos below ``folder`` by their relative names; what cannot be looked into is named."""
     prefix = "" if folder == found.root else folder.relative_to(found.root).as_posix() + "/"
     tree = walk(folder)
     found.skipped += [Skipped(prefix + skip.id, skip.reason) for skip in tree.skipped]
