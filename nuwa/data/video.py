@@ -28,6 +28,7 @@ SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", "
 
 _MAX_BYTES = 1 << 30  # of all frames of one file, where all are kept
 _NO_TIMES = ("avi",)  # formats that say when a frame is decoded and not when it is shown: frames count at their rate
+_ROUNDING_S = 5e-4  # Matroska rounds times to milliseconds
 _BACK_S = (
     0.0,
     2.0,
@@ -138,7 +139,7 @@ def read_clip(source: Path | bytes, rule: FrameRule, *, size_px: int | None = No
             if frame is None:
                 raise UnreadableImage(reading.name, "some of its frames cannot be decoded")
             while previous is not None and len(taken) < rule.num_frames:
-                if frame.seconds <= waiting[len(taken)] + reading.tick_s / 2:
+                if frame.seconds <= waiting[len(taken)] + reading.slack_s:
                     break  # this frame, or a later one, is on the screen by then
                 taken.append(previous.pixels(size_px))
             if len(taken) == rule.num_frames:
@@ -245,6 +246,7 @@ class _Reading:
             self._translate(error)
             raise
         self.tick_s = float(self._stream.time_base or Fraction(1, 1000))
+        self.slack_s = min(self.tick_s / 2, _ROUNDING_S)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self._period_s = float(1 / rate) if rate else 0.0
         self._counted = self._container.format.name in _NO_TIMES
@@ -285,7 +287,7 @@ class _Reading:
                 break
             found = self.frames()
             first = next(_from_key(found), None)
-            if first is not None and first.seconds <= start_s + self.tick_s / 2:
+            if first is not None and first.seconds <= start_s + self.slack_s:
                 yield first
                 yield from found
                 return

@@ -118,10 +118,14 @@ class Member(Stored):
 
     def picture(self, size_px: int) -> Tensor:
         """See :class:`Stored`."""
+        if self.kind == "clip":
+            return Stored.picture(self, size_px)  # which refuses
         return decode_square(self.read(), self.name, size_px, orient=False)
 
     def clip(self, rule: FrameRule, size_px: int) -> Clip:
         """See :class:`Stored`."""
+        if self.kind == "picture":  # FFmpeg would take a jpeg for a video
+            return Stored.clip(self, rule, size_px)
         return read_clip(self.read(), rule, size_px=size_px, name=self.name)
 
 

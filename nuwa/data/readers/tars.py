@@ -71,7 +71,8 @@ def _members(archive: Path, where: str, into: Collecting) -> Iterator[Part]:
                 if member.isdir() and reason is None:
                     continue
                 if reason is None and member.offset_data + member.size > size:
-                    reason = "the archive ends within it"
+                    into.skip(f"{where}#{member.name}", "the archive ends within it")
+                    return
                 if reason is not None:
                     into.skip(f"{where}#{member.name}", reason)
                 elif not PurePosixPath(member.name).name.startswith("."):
