@@ -67,8 +67,13 @@ def examine(sample: Sample, listing: Listing, *, thumbnail_px: int | None = None
     if labels is not None and thumbnail_px is not None:
         first = labels if labels.ndim == 2 else labels[0]
         small = resize_square_labels(torch.from_numpy(first), thumbnail_px).numpy()
-    counts = None if labels is None else np.bincount(labels.ravel() % (len(listing.classes) + 1 or 256))
+    counts = None if labels is None else np.bincount(labels.ravel() % (num_classes(listing) + 1))
     return Examined(sample=sample, entry=entry, facts=facts, pixels_of=counts, thumbnails=thumbnails, map=small)
+
+
+def num_classes(listing: Listing) -> int:
+    """Classes of the maps; 255 where only the numbers in the files say."""
+    return len(listing.classes) or 255
 
 
 def _states(sample: Sample) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nuwa.data.check.examine import Examined
+from nuwa.data.check.examine import Examined, num_classes
 from nuwa.data.readers.sample import Listing
 from nuwa.tokenizers.text import TEXT_GRID, num_tokens
 
@@ -22,7 +22,7 @@ class Tally:
     """Counts over the samples that could be read."""
 
     def __init__(self, listing: Listing) -> None:
-        self.classes = listing.classes
+        self.classes, self._no_class = listing.classes, num_classes(listing)
         self.kinds: Counter[str] = Counter()
         self.sizes: Counter[str] = Counter()
         self.labels: Counter[str] = Counter()
@@ -78,7 +78,7 @@ class Tally:
             "classes": balance(self.labels),
         }
         if self.pixels:
-            named = dict(enumerate(self.classes)) | {len(self.classes): "no class"}
+            named = dict(enumerate(self.classes)) | {self._no_class: "no class"}
             found["map_pixels"] = {
                 named.get(number, str(number)): count for number, count in sorted(self.pixels.items())
             }

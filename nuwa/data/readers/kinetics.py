@@ -38,15 +38,15 @@ def kinetics(root: Path, split: str) -> Listing:
     stems: dict[str, Path | None] = dict(by_stem(videos))
     for line, name, label in _rows(table, found):
         key = name if name in stems else name[:11]  # some tools name files by YouTube's id alone
-        path = stems.pop(key, None)
-        if label is None and path is not None and path.parent != folder:
-            label = path.parent.name  # the publisher's csv of test has no labels
+        here = stems.pop(key, None)
+        if label is None and here is not None and here.parent != folder:
+            label = here.parent.name  # the publisher's csv of test has no labels
         absent = folder / (label or "") / f"{name}.mp4"
         if label == "":
             found.skip(f"{table.name}:{line}", "empty label")
         else:
-            found.add(_sample(name, path or absent, split, label), there=path is not None)
-    found.pass_over((path.relative_to(root).as_posix() for path in stems.values() if path), f"not in {table.name}")
+            found.add(_sample(name, here or absent, split, label), there=here is not None)
+    found.pass_over((left.relative_to(root).as_posix() for left in stems.values() if left), f"not in {table.name}")
     return found.listing()
 
 

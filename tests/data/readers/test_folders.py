@@ -192,7 +192,7 @@ class TestWebdataset:
                 Image.fromarray(np.full((16, 24), 5, np.uint8)).save(data, format="PNG" if "png" in name else "JPEG")
                 build.add_member(archive, name, data.getvalue())
         with path.open("rb") as handle:
-            files = webdataset.tariterators.tar_file_iterator(handle)
+            files = webdataset.tariterators.tar_file_expander([{"url": path.name, "stream": handle}])
             grouped = list(webdataset.tariterators.group_by_keys(files))
         theirs = {each["__key__"]: each for each in grouped}
         ours = READERS["webdataset"](root).samples
