@@ -9,12 +9,11 @@ ratio of medians stands in ``evaluation.json`` beside the bar it has to keep. On
 from __future__ import annotations
 
 import json
-import statistics
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +23,8 @@ from PIL import Image, ImageFilter
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from benchmarks.ledger import Ledger, clocked
+from benchmarks.beside import Results, side_by_side
+from benchmarks.ledger import Ledger
 from benchmarks.published import (
     as_openai_clip,
     huggingface_clip,
@@ -35,7 +35,6 @@ from benchmarks.published import (
 from evaluation.metrics import frechet_distance
 from evaluation.scoring.asks import parse
 from evaluation.scoring.run import Findings, ReadingOptions, Request, measure
-from nuwa import files
 
 NUM, SIZE_PX, BATCH = 64, 256, 32
 RADII = (0, 1, 2, 4, 8)
@@ -133,20 +132,6 @@ def clip_score(sets: Sets, metric: Any) -> float:
     return float(metric.compute())
 
 
-class Results:
-    """What was found so far, and the file it goes to."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.path = ledger.options.out / "evaluation.json"
-        self.environment = asdict(ledger.made.environment)
-        self.rows: list[dict[str, Any]] = []
-
-    def add(self, name: str, **numbers: float) -> None:
-        self.rows.append({"name": name, "pictures_a_side": NUM, "size_px": SIZE_PX, **numbers})
-        files.write_json(self.path, {"environment": self.environment, "rows": self.rows})
-        print(f"\n{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
-
-
 @pytest.fixture(scope="module")
 def results() -> dict[str, Results]:
     return {}
@@ -157,21 +142,7 @@ def add(results: dict[str, Results], ledger: Ledger) -> Callable[..., None]:
     """Adds a row to the file of this run. A quick run ends here."""
     if ledger.options.quick:
         pytest.skip("left out of a quick run: it takes minutes")
-    return results.setdefault("all", Results(ledger)).add
-
-
-def side_by_side(
-    benchmark: BenchmarkFixture, mine: Callable[[], Any], theirs: Callable[[], Any], rounds: int = ROUNDS
-) -> dict[str, float]:
-    """Median seconds of ``mine``, with a round of ``theirs`` before each, those of ``theirs``, and their ratio."""
-    seconds: list[float] = []
-
-    def before() -> None:
-        seconds.append(clocked(theirs)[1])
-
-    benchmark.pedantic(mine, setup=before, rounds=rounds, iterations=1)
-    median, found = statistics.median(seconds), cast(Any, benchmark.stats).stats.median
-    return {"ours_s": found, "theirs_s": median, "ratio": found / median}
+    return results.setdefault("all", Results(ledger, "evaluation", pictures_a_side=NUM, size_px=SIZE_PX)).add
 
 
 def test_fid_and_is(benchmark: BenchmarkFixture, ledger: Ledger, sets: Sets, add: Callable[..., None]) -> None:
