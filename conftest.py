@@ -28,12 +28,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--slow"):
         absent["slow"] = "slow; run with --slow"
     if config.getoption("--data") is None:
-        absent["data"] = "needs real files; name the folder of coco-mini, kinetics-mini and bad-input with --data"
+        absent["real_files"] = "needs real files; name the folder of coco-mini, kinetics-mini and bad-input with --data"
     if config.getoption("--weights") is None:
         absent["weights"] = "needs published weights; name their folder with --weights"
     for item in items:
         for marker, reason in absent.items():
-            if marker in item.keywords:
+            if item.get_closest_marker(marker) is not None:  # keywords would match the names of folders too
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

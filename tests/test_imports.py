@@ -19,11 +19,12 @@ ALLOWED = {
     "tests": set(PACKAGES) - {"benchmarks"},
 }
 EVALUATION = ("torchvision", "torchmetrics", "torch_fidelity", "scipy", "pandas", "matplotlib", "jinja2")
-DATA = ("av", "pycocotools", "h5py", "tfrecord", "crc32c", "google")
+DATA = ("av", "torchcodec", "pycocotools", "h5py", "tfrecord", "crc32c", "google")
 HEAVY = EVALUATION + DATA
 OPTIONAL = {  # nothing in the library imports these by itself
     "nuwa/data/coco_segments.py": {"pycocotools"},
     "nuwa/data/video.py": {"av"},  # inside a function
+    "nuwa/data/video_torchcodec.py": {"torchcodec"},  # inside a function
     "nuwa/data/readers/hdf5.py": {"h5py"},
     "nuwa/data/readers/tfrecords.py": {"tfrecord", "crc32c", "google"},
 }

@@ -141,7 +141,7 @@ class ListedClips(Listed):
 
     @property
     def _pixels(self) -> str:
-        return f"{self.size_px}px {self.rule.id} {decoder()}"
+        return f"{self.size_px}px {self.rule.id} {decoder(self.rule.decoder)}"
 
 
 def open_pictures(

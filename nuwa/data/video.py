@@ -1,4 +1,6 @@
-"""Video files to frames, by PyAV (the extra ``video``); the only place of the suite that decodes video.
+"""Video files to frames, by PyAV (the extra ``video``), or by torchcodec where a rule says so.
+
+This is the only place of the suite that decodes video.
 
 Frames come in the order in which they are shown, turned and mirrored as the file says (phones film sideways), with pixels
 as stored: a sample aspect ratio other than 1 is not applied. Time 0 is the first frame that is shown. Pixels depend on the
@@ -22,6 +24,8 @@ from PIL import Image
 from torch import Tensor
 
 from nuwa.data.images import UnreadableImage, square_pixels
+
+Decoder = Literal["pyav", "torchcodec"]
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
 """Endings of the video files that are looked for, lower case."""
@@ -50,11 +54,20 @@ def require_pyav() -> Any:
     return av
 
 
-def decoder() -> str:
+def decoder(name: Decoder = "pyav") -> str:
     """What turns files into pixels here, such as ``"pyav 18.1.0 libavcodec 62.28.102 libswscale 9.5.102"``."""
+    if name == "torchcodec":
+        return video_torchcodec().decoder()
     av = require_pyav()
     libraries = (f"{name} {'.'.join(map(str, av.library_versions[name]))}" for name in ("libavcodec", "libswscale"))
     return f"pyav {av.__version__} {' '.join(libraries)}"
+
+
+def video_torchcodec() -> Any:
+    """The other decoder's file, which needs this one."""
+    from nuwa.data import video_torchcodec
+
+    return video_torchcodec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +83,8 @@ class FrameRule:
     start_s: float = 0.0
     short: Literal["refuse", "hold"] = "refuse"
     """What becomes of a video that ends before the last of these times: no clip, or its last frame stands still."""
+    decoder: Decoder = "pyav"
+    """Which library decodes video files."""
 
     def __post_init__(self) -> None:
         if self.num_frames < 1 or not 0 < self.fps < math.inf or not 0 <= self.start_s < math.inf:
@@ -77,11 +92,14 @@ class FrameRule:
             raise ValueError(f"frames: expected at least one frame, fps > 0 and start_s >= 0, got {got}")
         if self.short not in ("refuse", "hold"):
             raise ValueError(f"short: expected 'refuse' or 'hold', got {self.short!r}")
+        if self.decoder not in ("pyav", "torchcodec"):
+            raise ValueError(f"decoder: expected 'pyav' or 'torchcodec', got {self.decoder!r}")
 
     @property
     def id(self) -> str:
         """The rule in a few characters, for records and digests."""
-        return f"{self.num_frames}@{self.fps:g}fps+{self.start_s:g}s-{self.short}"
+        other = "" if self.decoder == "pyav" else f"-{self.decoder}"
+        return f"{self.num_frames}@{self.fps:g}fps+{self.start_s:g}s-{self.short}{other}"
 
     @property
     def times_s(self) -> list[float]:
@@ -132,6 +150,9 @@ def read_clip(source: Path | bytes, rule: FrameRule, *, size_px: int | None = No
         UnreadableImage: no video, damaged up to the last wanted frame, too short for the rule, or turned by an angle that
             is no multiple of 90 degrees.
     """
+    if rule.decoder == "torchcodec":
+        clip: Clip = video_torchcodec().read_clip(source, rule, size_px=size_px, name=name)
+        return clip
     with _Reading(source, name) as reading:
         taken: list[NDArray[np.uint8]] = []
         waiting, previous, end = rule.times_s, None, 0.0

@@ -137,7 +137,7 @@ def test_samples_of_the_other_kind_are_named(tmp_path) -> None:
         open_pictures("folder", tmp_path)
 
 
-@pytest.mark.data
+@pytest.mark.real_files
 def test_the_real_clips(request) -> None:
     root = Path(request.config.getoption("--data")) / "kinetics-mini"
     read = read_clips(open_clips("kinetics", root))

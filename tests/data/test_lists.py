@@ -102,7 +102,7 @@ def test_every_list_is_of_a_reader_and_on_the_page(name) -> None:
     assert f"| {name} |" in page
 
 
-@pytest.mark.data
+@pytest.mark.real_files
 def test_the_choice_over_real_captions(request) -> None:
     root = Path(request.config.getoption("--data")) / "coco-mini"
     choice = replace(LISTS["coco-5k"], number=10).choose(READERS["coco"](root))

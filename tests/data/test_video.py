@@ -28,6 +28,7 @@ class TestFrameRule:
             {"start_s": -1},
             {"start_s": float("inf")},
             {"short": "loop"},
+            {"decoder": "opencv"},
         ],
     )
     def test_it_refuses(self, wrong):
@@ -206,7 +207,7 @@ REAL = {
 }
 
 
-@pytest.mark.data
+@pytest.mark.real_files
 class TestRealClips:
     @pytest.fixture
     def folder(self, request) -> Path:

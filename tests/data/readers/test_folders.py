@@ -287,7 +287,7 @@ class TestWebdataset:
             assert split_name(name) == (key, ending.lower())
 
 
-@pytest.mark.data
+@pytest.mark.real_files
 def test_the_damaged_video_is_named(request, tmp_path) -> None:
     root = Path(request.config.getoption("--data"))
     for name, path in {

@@ -50,7 +50,7 @@ class TestCoco:
         path.write_text(json.dumps(document))
         assert [skip.reason for skip in READERS["coco"](root).skipped] == ["refused: '../x.jpg' is outside val2017/"]
 
-    @pytest.mark.data
+    @pytest.mark.real_files
     def test_the_real_files(self, request, tmp_path):
         root = Path(request.config.getoption("--data")) / "coco-mini"
         listing = READERS["coco"](root)
