@@ -226,11 +226,11 @@ class _Frame:
     raw: Any
     seconds: float
     duration_s: float
-    name: str | Path
+    reading: _Reading
 
     def pixels(self, size_px: int | None) -> NDArray[np.uint8]:
         """(h, w, 3) uint8 RGB, upright."""
-        quarter_turns, mirrored = _orientation(self.raw, self.name)
+        quarter_turns, mirrored = self.reading.orientation(self.raw)
         pixels = self.raw.to_ndarray(format="rgb24")
         if mirrored:
             pixels = pixels[:, ::-1]
@@ -272,6 +272,7 @@ class _Reading:
         self._period_s = float(1 / rate) if rate else 0.0
         self._counted = self._container.format.name in _NO_TIMES
         self._origin_s: float | None = None
+        self._orientation: tuple[int, bool] | None = None
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -294,7 +295,7 @@ class _Reading:
                 self._origin_s = clock_s
             lasts_s = float(raw.duration * raw.time_base) if raw.duration and raw.time_base else self._period_s
             last_s = clock_s
-            yield _Frame(raw, clock_s - self._origin_s, lasts_s, self.name)
+            yield _Frame(raw, clock_s - self._origin_s, lasts_s, self)
 
     def from_time(self, start_s: float) -> Iterator[_Frame | None]:
         """Frames from the one on the screen at ``start_s``, or from some before it."""
@@ -315,6 +316,15 @@ class _Reading:
         if not self._seek(0.0):
             raise UnreadableImage(self.name, "it cannot be read from another place than its start")
         yield from self.frames()
+
+    def orientation(self, raw: Any) -> tuple[int, bool]:
+        """How all frames of the file are turned, from the first of them that is asked for.
+
+        PyAV keeps a frame, whose side data was looked at, in a cycle of references until the next collection.
+        """
+        if self._orientation is None:
+            self._orientation = _orientation(raw, self.name)
+        return self._orientation
 
     def _seek(self, seconds: float) -> bool:
         """Go to the key frame before ``seconds``, as far as the container knows. False where it refuses."""
