@@ -32,6 +32,7 @@ SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", "
 
 _MAX_BYTES = 1 << 30  # of all frames of one file, where all are kept
 _NO_TIMES = ("avi",)  # formats that say when a frame is decoded and not when it is shown: frames count at their rate
+_NO_SEEKING = ("avi", "mpeg")  # formats whose times are others after a seek: read from the start
 _ROUNDING_S = 5e-4  # Matroska rounds times to milliseconds
 _BACK_S = (
     0.0,
@@ -246,6 +247,17 @@ class _Reading:
         self._av, self._source = require_pyav(), source
 
     def __enter__(self) -> _Reading:
+        self._open()
+        self.tick_s = float(self._stream.time_base or Fraction(1, 1000))
+        self.slack_s = min(self.tick_s / 2, _ROUNDING_S)
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self._period_s = float(1 / rate) if rate else 0.0
+        self._format = self._container.format.name
+        self._origin_s: float | None = None
+        self._orientation: tuple[int, bool] | None = None
+        return self
+
+    def _open(self) -> None:
         try:
             if (isinstance(self._source, Path) and self._source.stat().st_size == 0) or self._source == b"":
                 raise UnreadableImage(self.name, "the file is empty")
@@ -266,14 +278,6 @@ class _Reading:
             self._container.close()
             self._translate(error)
             raise
-        self.tick_s = float(self._stream.time_base or Fraction(1, 1000))
-        self.slack_s = min(self.tick_s / 2, _ROUNDING_S)
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self._period_s = float(1 / rate) if rate else 0.0
-        self._counted = self._container.format.name in _NO_TIMES
-        self._origin_s: float | None = None
-        self._orientation: tuple[int, bool] | None = None
-        return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._container.close()
@@ -287,7 +291,7 @@ class _Reading:
             if raw is None or raw.is_corrupt:
                 yield None
                 continue
-            if raw.pts is None or self._counted:
+            if raw.pts is None or self._format in _NO_TIMES:
                 clock_s = 0.0 if last_s is None else last_s + self._period_s
             else:
                 clock_s = float(raw.pts * (raw.time_base or self._stream.time_base))
@@ -299,7 +303,7 @@ class _Reading:
 
     def from_time(self, start_s: float) -> Iterator[_Frame | None]:
         """Frames from the one on the screen at ``start_s``, or from some before it."""
-        if start_s == 0 or self._counted:
+        if start_s == 0 or self._format in _NO_SEEKING:
             yield from self.frames()
             return
         if next((frame for frame in self.frames() if frame is not None), None) is None:
@@ -313,8 +317,8 @@ class _Reading:
                 yield first
                 yield from found
                 return
-        if not self._seek(0.0):
-            raise UnreadableImage(self.name, "it cannot be read from another place than its start")
+        self._container.close()
+        self._open()
         yield from self.frames()
 
     def orientation(self, raw: Any) -> tuple[int, bool]:
@@ -330,8 +334,6 @@ class _Reading:
         """Go to the key frame before ``seconds``, as far as the container knows. False where it refuses."""
         assert self._origin_s is not None
         tick = math.floor((self._origin_s + seconds) / self.tick_s)
-        if seconds == 0:
-            tick = min(tick, self._stream.start_time or 0)
         try:
             self._container.seek(tick, stream=self._stream, backward=True)
         except (self._av.error.FFmpegError, OSError):

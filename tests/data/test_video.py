@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from small_media import numbers, turn, video
 
 from nuwa.data.images import UnreadableImage, resize_square
-from nuwa.data.video import FrameRule, decoder, read_clip, read_frames, survey
+from nuwa.data.video import FrameRule, _from_key, _Reading, decoder, read_clip, read_frames, survey
 
 ENDINGS = ["mp4", "mkv", "avi", "mov"]
 
@@ -75,6 +76,40 @@ class TestWhichFrames:
         expected = int(start * 10 + (5e-3 if ending in ("mkv", "avi") else 5e-4))
         shown = numbers(read_clip(path, FrameRule(num_frames=1, start_s=start)).frames)
         assert shown == [min(expected, 29)]
+
+    @pytest.mark.parametrize(
+        ("ending", "codec", "options"),
+        [
+            ("mkv", "libx264", {"x264-params": "open-gop=1:bframes=3:b-adapt=0:scenecut=0"}),
+            ("mp4", "libx264", {"x264-params": "bframes=3:b-adapt=0:scenecut=0"}),
+            ("mpg", "mpeg2video", {"bf": "2"}),
+        ],
+        ids=["open groups", "closed groups", "a program stream"],
+    )
+    def test_seeking_minds_frames_that_refer_to_others(self, tmp_path, ending, codec, options):
+        noise = np.random.default_rng(0).integers(0, 256, (50, 48, 64, 3), np.uint8)
+        path = video(tmp_path / f"a.{ending}", noise, fps=25, gop=12, codec=codec, options=options)
+        every = read_clip(path, FrameRule(num_frames=48, fps=25)).frames
+        sought = [read_clip(path, FrameRule(num_frames=1, start_s=row / 25)).frames[0] for row in range(48)]
+        assert [row for row in range(48) if not torch.equal(sought[row], every[row])] == []
+
+    def test_a_seek_that_lands_too_late_is_repeated(self, tmp_path, monkeypatch):
+        path = video(tmp_path / "a.mp4", 30, fps=10, gop=5)
+        seek, asked = _Reading._seek, []
+
+        def late(self, seconds):
+            asked.append(seconds)
+            return seek(self, seconds + 1.5 if len(asked) == 1 else seconds)
+
+        monkeypatch.setattr(_Reading, "_seek", late)
+        assert numbers(read_clip(path, FrameRule(num_frames=1, start_s=1)).frames) == [10]
+        assert asked == [1]  # then from the start
+
+    def test_what_is_shown_before_the_first_key_frame_does_not_count(self):
+        # FFmpeg's decoders of h264 and mpeg2 leave such frames out themselves; others need not.
+        keys = [None, False, None, True, False, True]
+        frames = [None if key is None else SimpleNamespace(raw=SimpleNamespace(key_frame=key)) for key in keys]
+        assert next(_from_key(iter(frames))) is frames[3]
 
     def test_as_torch_sees_it(self, tmp_path):
         path = video(tmp_path / "a.mp4", 10)

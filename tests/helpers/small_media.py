@@ -31,6 +31,7 @@ def video(
     codec: str = "libx264",
     gop: int = 5,
     size: tuple[int, int] = (32, 32),
+    options: dict[str, str] | None = None,
 ) -> Path:
     """A video of grey frames, or of frames (t, h, w, 3), at ``fps`` or with time stamps of their own."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,8 +42,10 @@ def video(
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.gop_size = gop
+        if codec != "libx264" and options:
+            stream.options = options
         if codec == "libx264":
-            stream.options = {"crf": "1", "preset": "ultrafast"}
+            stream.options = {"crf": "1", "preset": "ultrafast"} | (options or {})
         if times_ms is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         for number, pixels in enumerate(frames):

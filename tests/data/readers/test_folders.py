@@ -19,6 +19,7 @@ from small_media import picture, video
 
 from nuwa.data import manifest
 from nuwa.data.check import CheckOptions, check, run
+from nuwa.data.images import UnreadableImage
 from nuwa.data.readers import READERS
 from nuwa.data.readers.tars import split_name
 from nuwa.data.readers.walk import natural, walk
@@ -271,6 +272,13 @@ class TestWebdataset:
         assert [skip.reason for skip in listing.skipped] == [
             "the archive ends without its end mark; it may have been cut"
         ]
+
+    def test_an_archive_that_shrinks_after_it_was_listed(self, root):
+        path = build.webdataset(root)
+        last = READERS["webdataset"](root).samples[2].stored
+        os.truncate(path, last.offset + 5)
+        with pytest.raises(UnreadableImage, match=r"it ends within its member '000000003\.jpg'"):
+            last.facts()
 
     def test_a_compressed_archive_is_named(self, root, tmp_path):
         build.webdataset(root)
