@@ -159,9 +159,10 @@ class TestCommand:
         with pytest.raises(TooManyBroken):
             run(CheckOptions(data="folder", root=root, out=tmp_path / "out"))
         assert capsys.readouterr().out == "'cats/2': the file is empty\n"
-        assert json.loads((tmp_path / "out/broken.json").read_text()) == [
-            {"id": "cats/2", "reason": "the file is empty"}
-        ]
+        listed = json.loads((tmp_path / "out/broken.json").read_text())
+        assert listed == [{"id": "cats/2", "reason": "the file is empty"}]
+        run(CheckOptions(data="folder", root=root, out=tmp_path / "out", max_broken=0.3))
+        assert not (tmp_path / "out/broken.json").exists()
 
     @pytest.mark.parametrize("wrong", [{"max_broken": 2}, {"sheet": -1}, {"workers": 0}])
     def test_options_are_checked(self, root, wrong):

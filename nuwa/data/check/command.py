@@ -50,6 +50,7 @@ def run(options: CheckOptions) -> None:
         for skip in error.skipped:
             print(f"{skip.id!r}: {skip.reason}")
         raise
+    (out / "broken.json").unlink(missing_ok=True)  # of a run that was stopped
     files.write_json(out / "report.json", to_json(report))
     print("\n".join(_printable(line) for line in tally.lines(report)))
     if chosen:
