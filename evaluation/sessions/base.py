@@ -15,7 +15,7 @@ from evaluation.provenance import Provenance, peak_memory, provenance
 from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Skipped, write_record
 from nuwa import files
 from nuwa.data import captioned
-from nuwa.data.captioned import CaptionedPictures
+from nuwa.data.captioned import Captioned
 from nuwa.model.config import attention_name
 from nuwa.presets import PRESETS, Preset
 from nuwa.registry import Registry
@@ -166,7 +166,7 @@ class Run:
             checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
         )
 
-    def write(self, dataset: CaptionedPictures, model: ModelInfo) -> Record:
+    def write(self, dataset: Captioned, model: ModelInfo) -> Record:
         """Write ``record.json`` and return it."""
         about = {name: str(getattr(dataset, name)) for name in ("name", "version", "split", "fingerprint")}
         record = Record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ def detected(segmenter: judges.Segmenter) -> list[Measure]:
     kinds = {"pa": DetectedPixelAccuracy, "fwiou": DetectedFrequencyWeightedIoU, "miou": DetectedMeanIoU}
     return [
         beside(
-            lambda name=name, kind=kind: kind(sprites.DETECTED[name]),
+            partial(kind, sprites.DETECTED[name]),
             lambda samples: samples.ask(seen),
             lambda samples: samples.truth["maps"],
             needs=["maps"],
