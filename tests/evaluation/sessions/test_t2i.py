@@ -199,7 +199,7 @@ def test_bad_options_end_in_one_sentence(
 
 
 def test_unknown_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(main, ["t2"]) == 2
+    assert run_cli(main, ["t2ii"]) == 2
     assert "did you mean 't2i'" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
         main(["t2i", "--candidate", "3"])
