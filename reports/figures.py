@@ -120,7 +120,7 @@ def frame_panels(record: Record) -> Iterator[Panel]:
             title=f"{name} of each predicted frame",
             subtitle=f"{protocol}, bands are 95% intervals",
             alt=f"{name} of each predicted frame under {protocol}. {'; '.join(told)}",
-            draw=partial(_draw_frames, curves=curves, roles={row.name: row.role for row in own}, name=name),
+            draw=partial(_draw_frames, curves=curves, roles={row.name: row.role for row in own}),
         )
 
 
@@ -136,10 +136,10 @@ def _draw_fid(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, str]
     _finish_fid(axes, _draw_rows(axes, theme, curves, roles))
 
 
-def _draw_frames(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, str], name: str) -> None:
+def _draw_frames(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, str]) -> None:
     ends = _draw_rows(axes, theme, curves, roles)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel(f"predicted frame ({drawable(name, 20)})")
+    axes.set_xlabel("predicted frame")
     _scale(axes, log=False)
     label_ends(axes, ends)
 
