@@ -1,4 +1,4 @@
-"""Curves of a run: FID against the blur radius, training losses, use of the codebook.
+"""Curves of a run: FID against the blur radius, quality of the frames of a prediction, training losses, use of the codebook.
 
 A panel is a small drawing with a title and words for those who cannot see it. ``curves.png`` puts all panels of a run
 on one sheet; the page shows them one by one.
@@ -6,6 +6,7 @@ on one sheet; the page shows them one by one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -31,13 +32,17 @@ _MEASURES = {
 }
 _LOSSES = {"loss": "training", "val_loss": "validation", "val_loss_without_caption": "validation, no caption"}
 _BESIDE = 0.07  # between the bars of two rows, in blur radii
+_FRAME = re.compile(r"(?P<metric>.+), frame (?P<number>[0-9]{1,4})")
 _LOG_RATIO = 20.0  # values that differ more than this get a logarithmic axis
 _DASHES = {"real": (0, (1, 1.2)), "reconstruction": (0, (4, 1.5)), "baseline": (0, (6, 1.5, 1, 1.5))}
+
+Curves = Mapping[str, Sequence[tuple[int, float, float, float]]]
+"""Points (x, value, low, high) by the name of a row."""
 
 
 def panels(run: Run, published: pd.DataFrame) -> list[Panel]:
     """All panels there are data for, scores first."""
-    found = [*fid_panels(run.record, published), *protocol_panels(run.record)]
+    found = [*fid_panels(run.record, published), *frame_panels(run.record), *protocol_panels(run.record)]
     for stage, log in run.logs.items():
         found += training_panels(stage, log)
     return found
@@ -98,6 +103,28 @@ def fid_panels(record: Record, published: pd.DataFrame) -> Iterator[Panel]:
         )
 
 
+def frame_panels(record: Record) -> Iterator[Panel]:
+    """A panel for each metric that has a number for every frame ("SSIM, frame 2"), of the rows of the record's own split."""
+    own = [row for row in record.rows if not row.sampling.get("split")]
+    found = [(row, metric, of) for row in own for metric in row.metrics if (of := _FRAME.fullmatch(metric.name))]
+    for name, protocol in dict.fromkeys((of["metric"], metric.protocol) for _, metric, of in found):
+        curves: dict[str, list[tuple[int, float, float, float]]] = {}
+        for row, metric, of in found:
+            if (of["metric"], metric.protocol) == (name, protocol):
+                curves.setdefault(row.name, []).append((int(of["number"]), metric.value, *metric.ci95))
+        look = look_of_column(name, [point[1] for curve in curves.values() for point in curve])
+        told = (
+            f"{row}: " + ", ".join(f"frame {point[0]} {look.text(point[1])}" for point in sorted(curve))
+            for row, curve in curves.items()
+        )
+        yield Panel(
+            title=f"{name} of each predicted frame",
+            subtitle=f"{protocol}, bands are 95% intervals",
+            alt=f"{name} of each predicted frame under {protocol}. {'; '.join(told)}",
+            draw=partial(_draw_frames, curves=curves, roles={row.name: row.role for row in own}),
+        )
+
+
 def _spoken(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     look = look_of_column("FID", [value for curve in curves.values() for _, value in curve])
     return "; ".join(
@@ -106,12 +133,20 @@ def _spoken(curves: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     )
 
 
-def _draw_fid(
-    axes: Axes,
-    theme: Theme,
-    curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
-    roles: Mapping[str, str],
-) -> None:
+def _draw_fid(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, str]) -> None:
+    _finish_fid(axes, _draw_rows(axes, theme, curves, roles))
+
+
+def _draw_frames(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, str]) -> None:
+    ends = _draw_rows(axes, theme, curves, roles)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("predicted frame")
+    _scale(axes, log=False)
+    label_ends(axes, ends)
+
+
+def _draw_rows(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, str]) -> list[tuple[float, str, str]]:
+    """A line for each row with its intervals, models in colour; where each ends, its name and its colour."""
     ends, models = [], [name for name in curves if roles[name] == "model"]
     for number, (name, curve) in enumerate(curves.items()):
         x, y, low, high = (np.array(part) for part in zip(*sorted(curve), strict=True))
@@ -127,7 +162,7 @@ def _draw_fid(
         )  # a logarithmic axis has no nought; it lies below the frame
         axes.vlines(beside, bottom, high, color=colour, linewidth=1.1, alpha=0.75, zorder=order)
         ends.append((float(y[-1]), name, colour))
-    _finish_fid(axes, ends)
+    return ends
 
 
 def _draw_published(axes: Axes, theme: Theme, curves: Mapping[str, Sequence[tuple[int, float]]]) -> None:

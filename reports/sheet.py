@@ -66,9 +66,10 @@ def _strips(samples: Sequence[Sample], strips: Sequence[Mapping[str, list[Image.
         top = _caption(draw, sample.caption, (left, top), width)
         for label, found in of_sample.items():
             middle = top + _FRAME // 2
-            draw.text(
-                (left, middle), _fit(label, _font(13, True), _NAME - _GAP), LIGHT.ink, _font(13, True), anchor="lm"
-            )
+            named = _wrap(label, _font(13, True), _NAME - _GAP)
+            for line, text in enumerate(named):
+                height_px = middle + round((line - (len(named) - 1) / 2) * (_LINE - 2))
+                draw.text((left, height_px), text, LIGHT.ink, _font(13, True), anchor="lm")
             for k in range(frames):
                 x = left + _NAME + k * (_FRAME + 2)
                 if found:  # a clip in which nothing moves is stored as one picture

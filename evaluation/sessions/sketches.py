@@ -39,7 +39,7 @@ def ways(task: str) -> list[Way]:
     def alone(system: Nuwa, samples: Samples, **how: Any) -> Tensor:
         return system.generate(task, sketches=samples.truth["maps"], **how)
 
-    return [Way(name="sketch and caption", make=both), Way(name="sketch alone", make=alone)]
+    return [Way(name="with caption", make=both), Way(name="sketch alone", make=alone)]
 
 
 def detected(segmenter: judges.Segmenter) -> list[Measure]:

@@ -95,6 +95,8 @@ def score(
     """
     system = state.trained(data.training)
     sampling = state.options.sampling(system.sampling)
+    if not TASKS[state.task].guided:
+        sampling = replace(sampling, guidance=1.0)  # as the model does, so that rows say what was done
     kind = "clips" if TASKS[state.task].target == "clip" else "pictures"
     if TASKS[state.task].text != "none":
         state.note_unknown(system.text, [caption for split in data.splits for caption in split.test.captions])

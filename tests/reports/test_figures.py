@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.figures import panels, sheet, training_panels
+from evaluation.records import MetricValue, Row
+from reports.figures import frame_panels, panels, sheet, training_panels
 from reports.runs import read_run
 from reports.style import DARK, LIGHT, drawable, png, svg
 
@@ -142,3 +143,28 @@ def test_an_interval_down_to_nought_does_not_stretch_the_axis(make_record, publi
     axes = sheet(panels(dataclasses.replace(run, record=make_record(rows=rows)), published)[:1], LIGHT).axes[0]
     assert axes.get_yscale() == "log"
     assert axes.get_ylim() == pytest.approx((0.31 / 2, 96.4 * 1.6))
+
+
+def test_a_prediction_has_a_curve_over_its_frames(make_record):
+    def row(name, role, first, **sampling):
+        metrics = tuple(
+            MetricValue(
+                name=f"SSIM, frame {k}", protocol="ssim@torchmetrics-1", value=first - 0.1 * k,
+                ci95=(first - 0.1 * k - 0.02, first - 0.1 * k + 0.02), n=64, higher_is_better=True,
+            )
+            for k in (1, 2, 3)
+        )  # fmt: skip
+        return Row(name=name, role=role, sampling=sampling, metrics=metrics)
+
+    rows = (
+        row("NÜWA", "model", 1.0),
+        row("repeat", "baseline", 0.8),
+        row("NÜWA, unseen", "model", 0.9, split="test-unseen"),
+    )
+    (panel,) = frame_panels(make_record(task="v2v", rows=rows))
+    assert panel.title == "SSIM of each predicted frame"
+    assert "NÜWA: frame 1 0.9000, frame 2 0.8000, frame 3 0.7000; repeat: frame 1 0.7000" in panel.alt
+    assert "unseen" not in panel.alt
+    axes = sheet([panel], LIGHT).axes[0]
+    assert [list(line.get_xdata()) for line in axes.lines[:2]] == [[1, 2, 3]] * 2
+    assert list(axes.lines[0].get_ydata()) == pytest.approx([0.9, 0.8, 0.7])

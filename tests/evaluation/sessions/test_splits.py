@@ -25,8 +25,8 @@ UNSEEN = ", unseen combinations"
 ROWS = {
     "t2v": [""],
     "v2v": [""],
-    "s2i": [", sketch and caption", ", sketch alone"],
-    "s2v": [", sketch and caption", ", sketch alone"],
+    "s2i": [", with caption", ", sketch alone"],
+    "s2v": [", with caption", ", sketch alone"],
 }
 METRICS = {
     "t2v": {"FID-img", "FID-vid", "CLIPSIM", "acc"},
@@ -181,8 +181,8 @@ def test_sheet_shows_both_splits(score: Score, task: str) -> None:
     named = {
         "t2v": ["real", "reconstruction", "NÜWA"],
         "v2v": ["real", "reconstruction", "repeat the last given frame", "NÜWA"],
-        "s2i": ["sketch", "real", "reconstruction", "sketch and caption", "sketch alone"],
-        "s2v": ["sketches", "real", "reconstruction", "sketch and caption", "sketch alone"],
+        "s2i": ["sketch", "real", "reconstruction", "with caption", "sketch alone"],
+        "s2v": ["sketches", "real", "reconstruction", "with caption", "sketch alone"],
     }[task]
     assert list(items[0]["images"]) == named
     suffix = ".png" if task == "s2i" else ".webp"
