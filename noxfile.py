@@ -122,6 +122,13 @@ def eval_all(run: nox.Session) -> None:
         python(run, "-m", "reports", "all", out_of(run, "runs/eval-all"))
 
 
+@session("tokenize", default=False)
+def tokenize(run: nox.Session) -> None:
+    """Encode a dataset once into shards of tokens in runs/tokenize/; ``-- verify`` checks them, ``-- show`` describes them."""
+    install(run)
+    python(run, "-m", "nuwa.data.shards", *(run.posargs or ["--help"]))
+
+
 @session("judges", default=False)
 def judges(run: nox.Session) -> None:
     """Train the judges of sprites again by their recipe; ``-- --only video,segmenter`` trains some of them."""

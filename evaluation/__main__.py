@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import tyro
 
 from evaluation import all_tasks, compare, score, weights_command
-from evaluation.sessions import SESSIONS
+from evaluation.sessions import SESSIONS, run_session
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
 
 COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
 for _task in SESSIONS:
-    COMMANDS.add(_task, (SESSIONS[_task].options, SESSIONS[_task].run))
+    COMMANDS.add(_task, (SESSIONS[_task].options, partial(run_session, SESSIONS[_task])))
 COMMANDS.add("all", (all_tasks.AllOptions, all_tasks.run))
 COMMANDS.add("score", (score.ScoreOptions, score.run))
 COMMANDS.add("compare", (compare.CompareOptions, compare.run))

@@ -64,6 +64,11 @@ class Pictures:
         )
         return replace(self, rows=kept, left_out=(*self.left_out, *left_out))
 
+    @property
+    def listed(self) -> dict[str, str]:
+        """Captions by id, without reading a picture; one whose picture turns out to be broken is among them."""
+        return {self.dataset.ids[row]: self.dataset.captions[row] for row in self.rows}
+
     @cached_property
     def _read(self) -> tuple[list[int], Tensor, list[Skipped]]:
         rows, pictures, skipped = [], [], []
@@ -159,6 +164,7 @@ def coco(options: DataOptions) -> EvaluationData:
             + (f" vgg16 {files.sha256(vgg)[:8]}" if vgg else ""),
             pictures=Source(
                 stream=ShuffledStream(train, options.seed),
+                samples=train,
                 validation=HeldOut(pixels=test.images[:VALIDATION], captions=test.captions[:VALIDATION]),
             ),
             vocabulary=train.captions,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +42,14 @@ def save_samples(folder: Path, samples: Named) -> None:
         else:
             for number, frame in enumerate(pixels):
                 _save(folder / name / f"{number:04d}.png", frame)
+
+
+def save_captions(path: Path, captions: Mapping[str, str]) -> None:
+    """Write captions by id as a table with the columns ``id`` and ``caption``, as ``score --captions`` reads them."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerows([("id", "caption"), *captions.items()])
+    files.write_text(path, text.getvalue())
 
 
 def save_sheet(folder: Path, samples: Named, columns: Mapping[str, Tensor]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from nuwa import files
+from nuwa.data.captioned import some
 from nuwa.model.config import ModelConfig
 from nuwa.model.layers import Condition
 from nuwa.model.nuwa import NuwaModel
 from nuwa.request import Limits, Request
 from nuwa.sampling.decode import Sampling, decode
 from nuwa.tasks import TASKS
-from nuwa.tokenizers.text import NO_WORDS, TextTokenizer
+from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, UnknownWordsWarning
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training import checkpoint
@@ -156,11 +158,12 @@ class Nuwa:
         ``mask`` is True where pixels are to be made. ``route`` is "masked-condition" or "zero-shot" for tasks with a mask
         (see :mod:`nuwa.tasks`); where it is not given, the first of them that the checkpoint was trained for. ValueError
         with one sentence for input of another kind, shape or type, for a task or a route that the checkpoint was not
-        trained for, and for sample indices of another number.
+        trained for, and for sample indices of another number. UnknownWordsWarning for words that the model never met.
         """
         request = Request.of(
             task, self.limits, captions=captions, sketches=sketches, given=given, mask=mask, route=route
         )
+        self._warn_of_unknown(request)
         indices = range(request.b) if sample_indices is None else sample_indices
         if len(indices) != request.b:
             raise ValueError(f"{task}: expected one sample index for each of {request.b} samples, got {len(indices)}")
@@ -204,6 +207,15 @@ class Nuwa:
             grid=request.grid, unconditional=emptied, given=given, known=known,
         )  # fmt: skip
         return tokens.unflatten(1, request.grid.shape)
+
+    def _warn_of_unknown(self, request: Request) -> None:
+        if words := self.text.unknown_words(request.captions or []):
+            warnings.warn(
+                f"{request.task.name}: no training caption has the words {some([repr(word) for word in words])}; the model "
+                "cannot follow them",
+                UnknownWordsWarning,
+                stacklevel=4,
+            )
 
     def pictures(self, tokens: Tensor) -> Tensor:
         """Pictures uint8 (b, 3, H, W) of tokens (b, 1, h, w)."""

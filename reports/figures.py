@@ -32,6 +32,7 @@ _MEASURES = {
 }
 _LOSSES = {"loss": "training", "val_loss": "validation", "val_loss_without_caption": "validation, no caption"}
 _FRAME = re.compile(r"(?P<metric>.+), frame (?P<number>[0-9]{1,4})")
+_BESIDE = 0.07  # between the bars of two rows, in blur radii or frames
 _LOG_RATIO = 20.0  # values that differ more than this get a logarithmic axis
 _DASHES = {"real": (0, (1, 1.2)), "reconstruction": (0, (4, 1.5)), "baseline": (0, (6, 1.5, 1, 1.5))}
 
@@ -83,7 +84,7 @@ def fid_panels(record: Record, published: pd.DataFrame) -> Iterator[Panel]:
             values = {name: [point[:2] for point in curve] for name, curve in curves.items()}
             yield Panel(
                 title="FID against blur",
-                subtitle=f"{protocol}, bands are 95% intervals",
+                subtitle=f"{protocol}, bars are 95% intervals",
                 alt=f"FID-k against the blur radius k under {protocol}. {_spoken(values)}",
                 draw=partial(_draw_fid, curves=curves, roles=roles),
             )
@@ -118,7 +119,7 @@ def frame_panels(record: Record) -> Iterator[Panel]:
         )
         yield Panel(
             title=f"{name} of each predicted frame",
-            subtitle=f"{protocol}, bands are 95% intervals",
+            subtitle=f"{protocol}, bars are 95% intervals",
             alt=f"{name} of each predicted frame under {protocol}. {'; '.join(told)}",
             draw=partial(_draw_frames, curves=curves, roles={row.name: row.role for row in own}),
         )
@@ -147,16 +148,19 @@ def _draw_frames(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, s
 def _draw_rows(axes: Axes, theme: Theme, curves: Curves, roles: Mapping[str, str]) -> list[tuple[float, str, str]]:
     """A line for each row with its intervals, models in colour; where each ends, its name and its colour."""
     ends, models = [], [name for name in curves if roles[name] == "model"]
-    for name, curve in curves.items():
+    for number, (name, curve) in enumerate(curves.items()):
         x, y, low, high = (np.array(part) for part in zip(*sorted(curve), strict=True))
+        beside = x + _BESIDE * (number - (len(curves) - 1) / 2)  # intervals overlap, so their bars stand side by side
         if name in models:
             colour, order = theme.series[models.index(name) % len(theme.series)], 3
-            axes.plot(x, y, color=colour, marker="o", zorder=order)
-            axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0, zorder=order)
+            axes.plot(beside, y, color=colour, marker="o", markersize=3.5, zorder=order)
         else:
-            colour = theme.muted
-            axes.plot(x, y, color=colour, linestyle=_DASHES[roles[name]], linewidth=1.3, zorder=2)
-            axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=2)
+            colour, order = theme.muted, 2
+            axes.plot(beside, y, color=colour, linestyle=_DASHES[roles[name]], linewidth=1.3, zorder=order)
+        bottom = np.maximum(
+            low, min(y.min(), high.min()) * 1e-3
+        )  # a logarithmic axis has no nought; it lies below the frame
+        axes.vlines(beside, bottom, high, color=colour, linewidth=1.1, alpha=0.75, zorder=order)
         ends.append((float(y[-1]), name, colour))
     return ends
 
@@ -174,7 +178,7 @@ def _draw_published(axes: Axes, theme: Theme, curves: Mapping[str, Sequence[tupl
 def _finish_fid(axes: Axes, ends: list[tuple[float, str, str]]) -> None:
     axes.set_xticks(range(len(FID_RADII)), [f"{k}" for k in FID_RADII])
     axes.set_xlabel("blur radius k (pixels of a 256-pixel picture)")
-    axes.set_xlim(-0.15, len(FID_RADII) - 1 + 0.15)
+    axes.set_xlim(-0.25, len(FID_RADII) - 1 + 0.25)
     _scale(axes, log=True)
     label_ends(axes, ends)
 
@@ -235,9 +239,11 @@ def _log_panel(title: str, stage: str, log: pd.DataFrame, names: Sequence[str]) 
         return f"{name} from {values.iloc[0]:.4g} to {values.iloc[-1]:.4g}" if len(values) else f"{name}: no numbers"
 
     steps = f"{log['step'].iloc[0]:,.0f} to {log['step'].iloc[-1]:,.0f}"
+    counted = names[0] in ("usage", "perplexity") and "usage_tokens" in log.columns
+    of = f", of {log['usage_tokens'].dropna().iloc[-1]:,.0f} held-out tokens" if counted else ""
     return Panel(
         title=title,
-        subtitle=f"training stage: {stage}",
+        subtitle=f"training stage: {stage}{of}",
         alt=f"{title} of stage {stage}, steps {steps}: {'; '.join(map(course, names))}.",
         draw=partial(_draw_log, log=log, names=names),
     )

@@ -14,12 +14,9 @@ import jinja2
 import pandas as pd
 
 from reports import escape
-from reports.tables import Cell, Table
+from reports.tables import MARKS_NOTE, Cell, Table
 
 TEMPLATES = Path(__file__).with_name("templates")
-MARKS_NOTE = (
-    "* best, _ second among models under one protocol, data set and n; those that do not differ clearly share a mark"
-)
 _TEXT_MARKS = {"best": "*", "second": "_", None: " "}
 
 
@@ -84,11 +81,9 @@ def text(table: Table) -> str:
     rule = "─" * (names + sum(widths) + len(widths))
     lines = [escape.plain(table.title), rule, *(line("", part) for part in zip(*heads, strict=True)), rule]
     lines += [entry if isinstance(entry, str) else line(*entry) for entry in body]
-    if any(c is not None and c.mark for group in table.groups for row in group.rows for c in row.cells):
-        lines += [rule, MARKS_NOTE]
-    else:
-        lines.append(rule)
-    return "\n".join([*lines, *(f"{mark} {note}".strip() for mark, note in table.notes)]) + "\n"
+    marks = MARKS_NOTE.replace("Bold", "*").replace("underlined", "_")
+    notes = [marks if note == MARKS_NOTE else f"{mark} {note}".strip() for mark, note in table.notes]
+    return "\n".join([*lines, rule, *notes]) + "\n"
 
 
 def latex(tables: Sequence[Table]) -> str:

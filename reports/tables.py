@@ -32,6 +32,10 @@ REFERENCE_NOTE = (
     "Reference rows: real data scored as if it were a model's, the tokenizer's reconstruction of the test pictures (what "
     "the tokenizer allows), and a baseline without skill."
 )
+MARKS_NOTE = (
+    "Bold is best and underlined second among models under one protocol, data set and n; those that do not differ clearly "
+    "share a mark."
+)
 _REFERENCE_ORDER = {"real": 0, "reconstruction": 1, "baseline": 2}
 
 
@@ -221,6 +225,8 @@ def _table(slug: str, title: str, ours: pd.DataFrame, theirs: pd.DataFrame, orde
     notes = [(column.letter or "", _protocol_note(ours, column)) for column in columns if column.letter]
     merged = list(dict.fromkeys(notes))
     merged += [(mark, note) for note, mark in _footnotes(ours).items()]
+    if any(cell is not None and cell.mark for group in groups for row in group.rows for cell in row.cells):
+        merged.append(("", MARKS_NOTE))
     if any(group.kind == "reference" for group in groups):
         merged.append(("", REFERENCE_NOTE))
     if len(theirs):

@@ -14,7 +14,7 @@ from nuwa import Nuwa, Sampling
 from nuwa.model.config import ModelSizes
 from nuwa.model.nuwa import NuwaModel
 from nuwa.system import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE, untrained
-from nuwa.tokenizers.text import TextTokenizer
+from nuwa.tokenizers.text import TextTokenizer, UnknownWordsWarning
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.training import checkpoint
 
@@ -51,6 +51,13 @@ def test_a_picture_belongs_to_its_caption_index_and_seed(nuwa: Nuwa) -> None:
     assert torch.equal(nuwa.t2i(CAPTIONS[2], sample_indices=[5]), together[2])
     assert torch.equal(nuwa.t2i(CAPTIONS[::-1], sample_indices=[5, 3, 7]), together.flip(0))
     assert torch.equal(nuwa.t2i(CAPTIONS[0]), nuwa.t2i(CAPTIONS)[0])  # numbered from 0
+
+
+def test_words_that_the_model_never_met_are_named(nuwa: Nuwa) -> None:
+    with pytest.warns(
+        UnknownWordsWarning, match=r"t2i: no training caption has the words 'zebra', 'grazes'; the model"
+    ):
+        nuwa.t2i(["a red circle", "a red zebra grazes", "a zebra"])
 
 
 @pytest.mark.parametrize("guidance", [1.0, 4.0])

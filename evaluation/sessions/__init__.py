@@ -2,6 +2,7 @@
 
 from evaluation.sessions import i2i, s2i, s2v, t2i, t2v, ti2i, tv2v, v2v
 from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
+from evaluation.sessions.ending import run_session
 from evaluation.sessions.samples import Samples
 from evaluation.sessions.table import Scorer, Table
 
@@ -14,6 +15,7 @@ __all__ = [
     "SessionOptions",
     "Table",
     "i2i",
+    "run_session",
     "s2i",
     "s2v",
     "t2i",

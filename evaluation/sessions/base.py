@@ -12,7 +12,9 @@ from typing import Any
 import torch
 
 from evaluation.provenance import Provenance, peak_memory, provenance
-from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Skipped, write_record
+from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Scalar, Skipped, write_record
+from evaluation.sessions.route import decoding
+from evaluation.sessions.training import Training, most, read_training, train
 from nuwa import files
 from nuwa.data import captioned
 from nuwa.data.captioned import Captioned
@@ -22,10 +24,10 @@ from nuwa.registry import Registry
 from nuwa.request import Limits
 from nuwa.sampling import Sampling
 from nuwa.system import MODEL_FILE, Nuwa
-from nuwa.tasks import needed_for
+from nuwa.tasks import TASKS, needed_for, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.training.precision import pick_device
-from nuwa.training.prepare import TrainingData, prepare
+from nuwa.training.prepare import TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +35,21 @@ class SessionOptions:
     """What every session takes. A session's own options are a subclass; its docstring is the help."""
 
     num: int | None = None  # samples to score; the data set's own number where not given
-    preset: str = "tiny"  # sizes and training of the model: tiny, smoke (seconds, for trying things out), paper-image
+    preset: str = "tiny"  # tiny; smoke to try things out in seconds; tiny-all; paper-image: sizes and training
     guidance: float | None = None  # how much captions are strengthened, 1 is not at all; the preset's where not given
     temperature: float | None = None  # divides the logits: below 1 likelier tokens; the preset's where not given
     top_k: int | None = None  # draw from the k likeliest tokens only; from all where not given
     top_p: float | None = None  # draw from the likeliest tokens that make up this share; from all where not given
     checkpoint: Path | None = None  # folder of a trained model to score; without it the task's own model is trained
+    shards: Path | None = None  # train on tokens: encode the data once into this folder, or read what is there
     seed: int = 0  # of the samples; that of the training is the preset's
     device: str = "auto"  # auto, cpu or cuda
     weights: Path | None = None  # folder with published network weights
     out: Path = Path("runs/eval")  # folder for everything that is made
+    table: bool = True  # print the numbers at the end
 
     def sampling(self, default: Sampling) -> Sampling:
-        """The preset's sampling with what was asked for."""
+        """``default`` with what was asked for."""
         given = {name: getattr(self, name) for name in ("guidance", "temperature", "top_k", "top_p")}
         return replace(default, seed=self.seed, **{name: value for name, value in given.items() if value is not None})
 
@@ -58,10 +62,13 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class Session:
-    """One task's evaluation: the options it reads and the function that runs it and writes its record."""
+    """One task's evaluation: the options it reads and the function that runs it and writes its record.
+
+    The function returns None where it was asked for something else than a record.
+    """
 
     options: type[SessionOptions]
-    run: Callable[[Any], Record]
+    run: Callable[[Any], Record | None]
 
 
 SESSIONS: Registry[Session] = Registry("session")
@@ -74,10 +81,11 @@ class Run:
 
     task: str
     options: SessionOptions
-    preset: Preset
+    preset: Preset  # of a system that is trained here
     device: torch.device
     about: Provenance
-    given: Nuwa | None = None  # the checkpoint that was asked for
+    system: Nuwa | None = None  # the one of the checkpoint that was given, or that :meth:`trained` made
+    training: Training | None = None  # what that took, where it is on record
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -90,18 +98,56 @@ class Run:
         to be trained for one of them.
         """
         options.check()
-        device, preset, given = pick_device(options.device), PRESETS[options.preset](), None
+        device, preset = pick_device(options.device), PRESETS[options.preset]()
         if options.checkpoint is None:
+            seeds = {"sampling": options.seed, "training": preset.transformer.seed}
             preset = preset.only(*needed_for(task))
-        else:
-            given = _checkpoint(options.checkpoint, task, device)
-        about = provenance(device, {"sampling": options.seed, "training": preset.transformer.seed})
-        return cls(task=task, options=options, preset=preset, device=device, about=about, given=given)
+            return cls(task=task, options=options, preset=preset, device=device, about=provenance(device, seeds))
+        system = Nuwa.from_pretrained(options.checkpoint, device)
+        if not set(needed_for(task)) & set(system.tasks):
+            raise ValueError(
+                f"{options.checkpoint}: expected a model trained for {' or '.join(needed_for(task))}, got one for "
+                f"{', '.join(system.tasks)}"
+            )
+        return cls(
+            task=task,
+            options=options,
+            preset=preset,
+            device=device,
+            about=provenance(device, {"sampling": options.seed}),
+            system=system,
+            training=read_training(options.checkpoint),
+        )
 
     @property
     def out(self) -> Path:
         """The run's folder."""
         return self.options.out
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the trained system is."""
+        return self.options.checkpoint or self.out / "checkpoint"
+
+    @property
+    def name(self) -> str:
+        """What rows call the model: the preset it was trained with."""
+        return self.preset.name if self.system is None else self.system.preset
+
+    @property
+    def size_px(self) -> int:
+        """Side of the model's pictures."""
+        return self.limits.size_px
+
+    @property
+    def frames(self) -> int:
+        """Frames of the model's longest clips; 1 where it makes pictures alone."""
+        return self.limits.grid.t
+
+    @property
+    def sampling(self) -> Sampling:
+        """How the model is sampled: the preset's or the checkpoint's way, with what was asked for."""
+        return self.options.sampling((self.preset if self.system is None else self.system).sampling)
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -133,41 +179,54 @@ class Run:
     @property
     def limits(self) -> Limits:
         """What the model takes, before it is there: its largest grid, the side of its pictures and its tasks."""
-        if self.given is not None:
-            return self.given.limits
+        if self.system is not None:
+            return self.system.limits
         tokenizer = self.preset.tokenizer.model
         tasks = tuple(self.preset.transformer.tasks)
         return Limits(grid=tokenizer.grid(self.preset.frames), size_px=tokenizer.size_px, tasks=tasks)
 
-    @property
-    def checkpoint(self) -> Path:
-        """Folder of the model that is scored."""
-        return self.options.checkpoint or self.out / "checkpoint"
-
     def trained(self, data: Callable[[], TrainingData]) -> Nuwa:
-        """The checkpoint that was asked for, otherwise the preset's system, trained on ``data`` where that is not done yet.
+        """The given system, or the preset's, trained on ``data`` where that is not done yet.
 
-        It is kept in ``training/`` and ``checkpoint/`` of the run's folder.
+        A training leaves ``training/`` and ``checkpoint/``. What it took stands in the record of every run that uses it.
         """
-        if self.given is not None:
-            return self.given
-        with self.timed("train"):
-            system = prepare(self.preset, data(), self.out / "training", self.device)
-            system.save_pretrained(self.out / "checkpoint")
-        return system
+        if self.system is None:
+            out, about = self.out, self.about.environment
+            self.system, self.training, now = train(
+                self.preset, data(), out, self.device, about, shards=self.options.shards
+            )
+            if now:
+                self.timings_s["train"] = self.training.train_s
+                return self.system
+        if self.training is not None:
+            self.timings_s["train, in an earlier run"] = self.training.train_s
+        return self.system
+
+    @property
+    def trained_by(self) -> dict[str, Scalar]:
+        """The attention backend of the training, where that is on record; for the rows of the trained system."""
+        return {} if self.training is None else {"training_attention": self.training.attention_backend}
+
+    def settings(self, sampling: Sampling, **more: Scalar) -> dict[str, Scalar]:
+        """What a row says of its sampling: how tokens were drawn, and by which code."""
+        assert self.system is not None
+        grid = of_target(self.system.model.config.grid, TASKS[self.task].target)
+        return {**vars(sampling), **decoding(self.system, grid), **more}
 
     def model(self, system: Nuwa) -> ModelInfo:
         """What the record says of the system that :meth:`trained` gave."""
+        config = system.model.config
         return ModelInfo(
-            preset=system.preset,
-            encoder_attention=attention_name(system.model.config.encoder_attention),
-            decoder_attention=attention_name(system.model.config.decoder_attention),
+            preset=self.name,
+            encoder_attention=attention_name(config.encoder_attention),
+            decoder_attention=attention_name(config.decoder_attention),
             params=system.model.num_parameters,
             checkpoint_sha256=files.sha256(self.checkpoint / MODEL_FILE),
         )
 
     def write(self, dataset: Captioned, model: ModelInfo) -> Record:
         """Write ``record.json`` and return it."""
+        peak = peak_memory(self.device)
         about = {name: str(getattr(dataset, name)) for name in ("name", "version", "split", "fingerprint")}
         record = Record(
             name=self.out.name,
@@ -176,18 +235,9 @@ class Run:
             model=model,
             rows=tuple(self.rows),
             timings_s=self.timings_s,
-            peak_memory_gib=peak_memory(self.device),
+            peak_memory_gib=peak if self.training is None else most(peak, self.training.peak_memory_gib),
             skipped=tuple(self.skipped),
             **vars(self.about),
         )
         write_record(self.out / "record.json", record)
         return record
-
-
-def _checkpoint(folder: Path, task: str, device: torch.device) -> Nuwa:
-    system = Nuwa.from_pretrained(folder, device)
-    if not set(needed_for(task)) & set(system.tasks):
-        raise ValueError(
-            f"{folder}: expected a model trained for {' or '.join(needed_for(task))}, got one for {', '.join(system.tasks)}"
-        )
-    return system

@@ -14,8 +14,9 @@ from evaluation import judges
 from evaluation.data import DATASETS, DataOptions, EvaluationData, Pictures
 from evaluation.metrics import PictureScorer, best_of, caption_scores
 from evaluation.metrics.codebook import codebook_usage
-from evaluation.records import MetricValue, ModelInfo, Record
-from evaluation.samples import save_samples, save_sheet
+from evaluation.protocols import sprites
+from evaluation.records import MetricValue, ModelInfo, Record, Scalar
+from evaluation.samples import save_captions, save_samples, save_sheet
 from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
 from evaluation.sessions.drawing import by_length, draw, rebuild
 from evaluation.sessions.samples import Samples
@@ -28,6 +29,11 @@ from nuwa.system import Nuwa, untrained
 SHEET = 24  # captions on the sample sheet
 GROUPS = ("one object", "2–3 objects")
 
+_CHOSEN = (
+    "Of {k} pictures a caption the one that {judge} puts nearest to it. Its CLIPSIM is made by the judge that chose it and "
+    "is no fair rival of that of K = 1."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class T2IOptions(SessionOptions):
@@ -36,6 +42,7 @@ class T2IOptions(SessionOptions):
     data: str = "sprites"  # sprites, or coco
     root: Path | None = None  # folder of the dataset
     num: int | None = None  # captions to score; 1024 of sprites, all of coco where not given
+    list_captions: bool = False  # write captions.csv (id, caption) into the folder --out and stop
     generated: Path | None = None  # score this folder of <caption id>.png instead of training and sampling
     allow_missing: bool = False  # score a folder in which some ids have no picture
     candidates: int = 8  # K: pictures a caption, of which CLIPSIM keeps the best
@@ -80,15 +87,23 @@ class CaptionedScorer:
         return {group: self.pictures.select(group).accuracies() for group in enough}
 
 
-def run(options: T2IOptions) -> Record:
-    """Run the session and leave ``record.json``, ``samples/``, ``generated/`` and ``training/`` in ``options.out``."""
+def run(options: T2IOptions) -> Record | None:
+    """Run the session and leave ``record.json``, ``samples/``, ``generated/`` and ``training/`` in ``options.out``.
+
+    ``captions.csv`` comes first: the ids and captions that another model's pictures are named by.
+    """
     state = Run.begin("t2i", options)
     image_judge, clip_judge = judges.load_image_judge(state.device), judges.load_clip_judge(state.device)
     with state.timed("read data"):
-        size_px = state.limits.size_px
-        data = DATASETS[options.data](
-            DataOptions(root=options.root, num=options.num, size_px=size_px, weights=options.weights, seed=options.seed)
-        ).only(clip_judge.knows, "the CLIP judge of sprites knows no word of the caption")
+        asked = DataOptions(
+            root=options.root, num=options.num, size_px=state.size_px, weights=options.weights, seed=options.seed
+        )
+        data = DATASETS[options.data](asked).only(
+            clip_judge.knows, "the CLIP judge of sprites knows no word of the caption"
+        )
+        save_captions(state.out / "captions.csv", data.test.listed)
+        if options.list_captions:
+            return None
         state.skip_all((*data.test.skipped, *data.notes))
     test = captioned_samples(data.test, data.scenes)
     state.note_long(clip_judge.tokenizer, test.captions)
@@ -143,7 +158,7 @@ def _train_and_score(
 ) -> ModelInfo:
     table = Table(state, scorer, test)
     system = state.trained(data.training)
-    sampling = options.sampling(system.sampling)
+    sampling = state.sampling
     state.note_unknown(system.text, test.captions)
 
     with state.timed("sample"):
@@ -157,12 +172,24 @@ def _train_and_score(
             shown[f"K = {options.candidates}"] = best_of(drawn, scores)
 
     for k in dict.fromkeys((1, options.candidates)):
+        settings: dict[str, Scalar] = {"k": k, **state.trained_by}
+        if k > 1:
+            settings |= {"chosen_by": sprites.CLIPSIM.id, "note": _CHOSEN.format(k=k, judge=sprites.CLIPSIM.id)}
         samples = test.showing(shown[f"K = {k}"])
-        table.add(f"NÜWA {system.preset}, K = {k}", "model", samples, sampling={"k": k, **vars(sampling)})
+        table.add(f"NÜWA {state.name}, K = {k}", "model", samples, sampling=state.settings(sampling, **settings))
     table.add("real pictures", "real", captioned_samples(data.real, data.real_scenes))
     usage = [each.record for each in codebook_usage(tokens, system.tokenizer.config.num_codes)]
-    table.add("reconstruction", "reconstruction", test.showing(rebuilt), extra=usage)
-    table.add("untrained", "baseline", test.showing(random), sampling={"k": 1, **vars(unguided)})
+    note = f"Codebook usage and perplexity are of the {tokens.numel():,} tokens of {len(tokens):,} pictures; fewer use fewer."
+    table.add(
+        "reconstruction",
+        "reconstruction",
+        test.showing(rebuilt),
+        sampling={"tokens": tokens.numel(), "note": note},
+        extra=usage,
+    )
+    note = f"Drawn with guidance 1, that is without; the model's rows have {sampling.guidance:g}."
+    settings = state.settings(unguided, k=1, **({} if unguided == sampling else {"note": note}))
+    table.add("untrained", "baseline", test.showing(random), sampling=settings)
 
     save_samples(state.out / "generated", test.showing(drawn[:, 0]))
     save_sheet(state.out / "samples", test[:SHEET], shown)

@@ -42,7 +42,7 @@ class GeneratedFolder:
     ) -> None:
         self.root, self.size_px = Path(root), size_px
         if not self.root.is_dir():
-            raise ValueError(f"generated pictures: expected a folder {self.root}, found none; check the path")
+            raise ValueError(f"generated pictures: expected a folder {str(self.root)!r}, found none; check the path")
         if len(set(ids)) != len(ids):
             raise ValueError("generated pictures: expected distinct ids, got one twice; pass one id per picture")
         found, self.extra = self._search(set(ids))
@@ -50,7 +50,7 @@ class GeneratedFolder:
         if self.missing and not allow_missing:
             others = f" (other files there: {some(self.extra, 3)})" if self.extra else ""
             raise ValueError(
-                f"generated pictures: {len(self.missing)} of {len(ids)} ids have no file in {self.root}: "
+                f"generated pictures: {len(self.missing)} of {len(ids)} ids have no file in {str(self.root)!r}: "
                 f"{some(self.missing)}; name the files <id>.png{others}"
             )
         self.skipped = [Skipped(name, "no such file") for name in self.missing]
@@ -59,7 +59,7 @@ class GeneratedFolder:
         self.ids = [name for name in ids if name not in left_out]
         if not self.ids:
             first = f", the first because: {self.skipped[0].reason}" if self.skipped else ""
-            raise ValueError(f"generated pictures: none of {len(ids)} in {self.root} can be used{first}")
+            raise ValueError(f"generated pictures: none of {len(ids)} in {str(self.root)!r} can be used{first}")
         self._paths = [found[name] for name in self.ids]
 
     def __len__(self) -> int:

@@ -30,6 +30,10 @@ _ENCODING = "clip-bpe-16e6"
 _PAD, _UNKNOWN = 0, 1
 
 
+class UnknownWordsWarning(UserWarning):
+    """A caption holds words that no training caption had, so the model cannot follow them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextBatch:
     """Captions as tokens, and what did not fit."""
@@ -101,6 +105,15 @@ class TextTokenizer:
             raise ValueError(f"expected a sequence of captions, got one text {captions!r}; put it in a list")
         return self._batch([self._inner(row, caption) for row, caption in enumerate(captions)])
 
+    def unknown_words(self, captions: Sequence[str]) -> list[str]:
+        """Words of ``captions``, each once, that hold a piece which no caption of the vocabulary had.
+
+        >>> TextTokenizer.from_captions(["a red circle"]).unknown_words(["a red zebra", "a zebra"])
+        ['zebra']
+        """
+        words = dict.fromkeys(word for caption in captions for word in _split(caption))
+        return [word for word in words if _UNKNOWN in self._word(word)]
+
     def null(self, b: int = 1) -> TextBatch:
         """``b`` times the empty text, ``<start> <end>``: the condition dropped for classifier-free guidance."""
         return self._batch([[] for _ in range(b)])
@@ -151,6 +164,11 @@ class TextTokenizer:
             truncated=tuple(row for row, tokens in enumerate(inner) if len(tokens) > length - 2),
             unknown=int((ids == _UNKNOWN).sum()),
         )
+
+
+def words_in(ids: Tensor) -> Tensor:
+    """Where ids (b, 77) are those of a text, bool (b, 77): ``TextBatch.valid``, since padding stands behind the end alone."""
+    return ids != _PAD
 
 
 def clean(caption: str) -> str:

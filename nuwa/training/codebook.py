@@ -149,7 +149,10 @@ class CodebookStage(abc.ABC):
 
     @torch.no_grad()
     def rebuilt(self) -> tuple[Tensor, dict[str, float]]:
-        """The validation data after the tokenizer (m, t, …), and how the codebook is used on it; alarms on collapse."""
+        """The validation data after the tokenizer (m, t, …), and how the codebook is used on it; alarms on collapse.
+
+        ``usage`` and ``perplexity`` are of ``usage_tokens`` tokens: more tokens use more codes.
+        """
         model = self.model.eval()
         tokens = torch.cat([model.encode(part) for part in self.validation.split(PART)])
         usage = Usage.of(tokens, model.config.num_codes)
@@ -161,7 +164,7 @@ class CodebookStage(abc.ABC):
                 stacklevel=3,
             )
         rebuilt = torch.cat([model.decode(part) for part in tokens.split(PART)])
-        return rebuilt, {"usage": usage.share, "perplexity": usage.perplexity}
+        return rebuilt, {"usage": usage.share, "perplexity": usage.perplexity, "usage_tokens": float(tokens.numel())}
 
     @abc.abstractmethod
     def validate(self) -> dict[str, float]:

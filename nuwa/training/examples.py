@@ -14,7 +14,7 @@ from nuwa.data.holes import holes
 from nuwa.data.sources import Source
 from nuwa.grid import Grid
 from nuwa.tasks import Target, Task
-from nuwa.tokenizers.text import NO_WORDS, TextTokenizer
+from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, words_in
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
 
@@ -71,8 +71,7 @@ class Examples:
             dropout: share of the samples that learn without words and sketch, for guidance.
             wordless: share of the samples of a task with optional text that have none.
         """
-        stream = self.sources[task.target].stream
-        pixels, captions = stream.batch(turn, size)
+        tokens, words = self._read(task, turn, size)
         maps = self.sources[task.target].sketches()[0].maps(turn, size) if task.sketch else None
         rows = range(size)
         dropped = noise.uniform(noise.key("caption dropout", self.seed), step, rows) < dropout
@@ -81,7 +80,7 @@ class Examples:
             wordless=torch.from_numpy(noise.uniform(noise.key("wordless", self.seed), step, rows) < wordless),
             keys=step * size + np.arange(size),
         )
-        return self._batch(task, pixels, captions, maps, chances)
+        return self._batch(task, tokens, words, maps, chances)
 
     def held_out(self, task: Task, size: int, *, dropped: bool = False) -> list[Batch]:
         """The validation samples in batches, with all their words, or ``dropped``, with neither words nor sketch."""
@@ -101,19 +100,26 @@ class Examples:
                 wordless=torch.zeros(len(captions), dtype=torch.bool),
                 keys=start + np.arange(len(captions)),
             )
-            yield self._batch(task, source.pixels[part], captions, None if maps is None else maps[part], chances)
+            tokens, words = self._encode(source.pixels[part], captions)
+            yield self._batch(task, tokens, words, None if maps is None else maps[part], chances)
 
-    def _batch(
-        self, task: Task, pixels: Tensor, captions: Sequence[str], maps: Tensor | None, chances: Chances
-    ) -> Batch:
-        tokens = self.tokenizer.encode(pixels.to(self.device))
+    def _read(self, task: Task, turn: int, size: int) -> tuple[Tensor, Tensor]:
+        """Tokens (b, t, h, w) and text ids (b, 77): as shards have them, or encoded here."""
+        source = self.sources[task.target]
+        if source.shards is None:
+            return self._encode(*source.stream.batch(turn, size))
+        batch = source.shards.tokens(turn, size)
+        return batch.tokens.to(self.device), batch.text
+
+    def _encode(self, pixels: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        return self.tokenizer.encode(pixels.to(self.device)), self.text.encode(captions).ids
+
+    def _batch(self, task: Task, tokens: Tensor, words: Tensor, maps: Tensor | None, chances: Chances) -> Batch:
         grid = Grid(*tokens.shape[1:])
-        if task.text == "none":
-            captions = [NO_WORDS] * len(captions)
-        elif task.text == "optional":
-            silent = chances.wordless.tolist()
-            captions = [NO_WORDS if none else words for words, none in zip(captions, silent, strict=True)]
-        batch, null, dropped = self.text.encode(captions), self.text.null(), chances.dropped[:, None]
+        if task.text != "caption":
+            silent = chances.wordless | (task.text == "none")
+            words = torch.where(silent[:, None], self.text.encode([NO_WORDS]).ids, words)
+        words = torch.where(chances.dropped[:, None], self.text.null().ids, words).to(self.device)
         sketch = present = None
         if maps is not None:
             assert self.sketch is not None
@@ -122,8 +128,8 @@ class Examples:
         return Batch(
             grid=grid,
             tokens=tokens.flatten(1),
-            text_ids=torch.where(dropped, null.ids, batch.ids).to(self.device),
-            text_valid=torch.where(dropped, null.valid, batch.valid).to(self.device),
+            text_ids=words,
+            text_valid=words_in(words),
             sketch=sketch,
             present=present,
             known=None if known is None else known.to(self.device),

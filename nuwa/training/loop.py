@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nuwa import files, noise
 from nuwa.progress import progress
+from nuwa.settings import differing
 from nuwa.training import checkpoint
 
 LOG = "log.jsonl"
@@ -124,21 +125,11 @@ def _save(stage: Stage, folder: Path, step: int, time_s: float) -> None:
 
 
 def _check_same(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    found, wanted = _settings(found), _settings(json.loads(json.dumps(wanted)))
-    if found != wanted:
-        different = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    if different := differing(found, wanted):
         raise ValueError(
             f"{folder} holds a training with other settings ({', '.join(different)}); "
             "give this one a folder of its own with --out, or remove that folder"
         )
-
-
-def _settings(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested config as one table, ``{"training": {"lr": 1}}`` as ``{"training.lr": 1}``."""
-    table: dict[str, Any] = {}
-    for name, value in config.items():
-        table |= _settings(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return table
 
 
 def _log(folder: Path, line: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nuwa.data.shards.sources import NUM_SPRITES
 from nuwa.data.sources import HeldOut, Source
 from nuwa.data.sprites import captions, clip_captions, draw, draw_clips, world
 from nuwa.data.sprites.clip_dataset import SpritesClips, SpritesClipStream
@@ -30,6 +31,7 @@ def sprites_data(
         moving = SpritesClips("val", max(1, num_held_out // 4), frames, size_px)
         clips = Source(
             stream=SpritesClipStream(frames, size_px),
+            samples=SpritesClips("train", NUM_SPRITES, frames, size_px),
             validation=HeldOut(pixels=moving.clips(whole), captions=moving.captions, maps=moving.maps(whole)),
         )
         vocabulary += clip_captions(draw_clips("train", np.arange(num_captions)))
@@ -37,6 +39,7 @@ def sprites_data(
         name=f"sprites {world.VERSION} train" + (f", {frames} frames" if frames > 1 else ""),
         pictures=Source(
             stream=SpritesStream(size_px),
+            samples=SpritesPictures("train", NUM_SPRITES, size_px),
             validation=HeldOut(pixels=held_out.images(whole), captions=held_out.captions, maps=held_out.maps(whole)),
         ),
         clips=clips,

@@ -23,6 +23,7 @@ from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training import checkpoint
 from nuwa.training.loop import Stage, finished, fit
+from nuwa.training.on_shards import on_shards, open_shards
 from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
 from nuwa.training.transformer import TransformerStage
@@ -52,7 +53,13 @@ class TrainingData:
 
 
 def prepare(
-    preset: Preset, data: TrainingData, folder: Path, device: torch.device, *, start: Path | None = None
+    preset: Preset,
+    data: TrainingData,
+    folder: Path,
+    device: torch.device,
+    *,
+    start: Path | None = None,
+    shards: Path | None = None,
 ) -> Nuwa:
     """The trained system of ``preset`` on ``data``.
 
@@ -60,6 +67,10 @@ def prepare(
     ``start`` is a checkpoint folder to fine-tune: its tokenizers are used as they are, and its model is where the training
     begins; what it lacks, such as the sketches, begins from nothing. ValueError where it does not fit the preset. The
     result's tasks are the preset's; how they were learnt stands in the config of ``folder/transformer``.
+
+    With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
+    missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
+    tokenizer's.
     """
     sources = data.sources(preset)
     begun = None if start is None else Nuwa.from_pretrained(start)
@@ -76,6 +87,16 @@ def prepare(
     elif sketch is None:
         sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device)
         origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
+    if shards is not None:
+        opened = open_shards(sources, shards, tokenizer, text or TextTokenizer.from_captions(data.vocabulary))
+        words = next(iter(opened.values())).text
+        if text is not None and text.to_dict() != words.to_dict():
+            raise ValueError(
+                f"{shards}: expected the text ids of {start}, got others; make the shards with --text {start}, or name a "
+                "folder that has none yet"
+            )
+        text, sources = words, on_shards(sources, opened, preset.transformer.seed)
+        origin |= {f"shards_{target}": each.fingerprint for target, each in opened.items()}
     text = text or TextTokenizer.from_captions(data.vocabulary)
     config = preset.config(vocab_size=text.vocab_size)
     stage = TransformerStage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -30,8 +30,10 @@ class TransformerTraining:
     """How the model is trained."""
 
     tasks: Mapping[str, float] = field(default_factory=lambda: {"t2i": 1.0})  # names and weights
+    lead: int = 0  # steps at the beginning in which the first task is learnt alone
     steps: int = 2000
     batch: int = 64  # pictures; as many clips as have about the same number of frames
+    optimizer: Literal["muon", "adam"] = "muon"  # of the matrices of the layers; everything else has Adam in any case
     lr: float = 4e-3
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.01
@@ -42,7 +44,7 @@ class TransformerTraining:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        Mixture(self.tasks, 1)
+        Mixture(self.tasks, 1, lead=self.lead)
 
     def size(self, grid: Grid) -> int:
         """Samples of a step whose targets have this grid."""
@@ -67,24 +69,27 @@ class TransformerStage:
         self.model = NuwaModel(model).to(device)
         self.precision = resolve(config.precision, device)
         layers = [*self.model.encoder.layers, *self.model.decoder.layers]
-        self.matrices = muon(layers, lr=config.lr, decay=config.weight_decay)
-        hidden = {id(p) for group in self.matrices.param_groups for p in group["params"]}
+        self._optimizers: dict[str, torch.optim.Optimizer] = {}
+        hidden: set[int] = set()
+        if config.optimizer == "muon":
+            self._optimizers["matrices"] = muon(layers, lr=config.lr, decay=config.weight_decay)
+            hidden = {id(p) for group in self._optimizers["matrices"].param_groups for p in group["params"]}
         others = [p for p in self.model.parameters() if id(p) not in hidden]
-        self.others = adamw(others, lr=config.lr, betas=config.betas, decay=config.weight_decay)
+        self._optimizers["others"] = adamw(others, lr=config.lr, betas=config.betas, decay=config.weight_decay)
         if sketch is not None:
             sketch = sketch.to(device).eval()
         self.examples = Examples(sources, tokenizer, text, sketch, seed=config.seed, device=device)
-        self.mixture = Mixture(config.tasks, config.steps)
+        self.mixture = Mixture(config.tasks, config.steps, lead=config.lead)
 
     @cached_property
     def modules(self) -> dict[str, nn.Module]:
         """The model alone; the tokenizers stay as they are."""
         return {"model": self.model}
 
-    @cached_property
+    @property
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """Muon for the matrices of the layers, AdamW for embeddings, head, norms and biases."""
-        return {"matrices": self.matrices, "others": self.others}
+        """Muon for the matrices of the layers and AdamW for embeddings, head, norms and biases; or AdamW for all."""
+        return self._optimizers
 
     @property
     def config(self) -> dict[str, Any]:
@@ -167,3 +172,5 @@ def check_learnable(task: Task, model: ModelConfig, sources: Mapping[Target, Sou
         raise ValueError(f"{task.name}: expected a model of clips, got one for the grid {model.grid}")
     if task.sketch:
         sources[task.target].sketches()
+        if sources[task.target].shards is not None:
+            raise ValueError(f"{task.name}: shards hold no sketches; leave out this task, or train without shards")

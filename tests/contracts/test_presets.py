@@ -35,6 +35,14 @@ def test_a_preset_knows_its_name_and_says_what_it_is(preset: Preset) -> None:
     assert len((PRESETS[preset.name].__doc__ or "").strip()) > 30
 
 
+def test_the_papers_preset_trains_as_the_paper_says() -> None:
+    """Adam, 1e-3, batches of 128; codes of width 256 from an encoder that looks around."""
+    preset = PRESETS["paper-image"]()
+    settings = preset.transformer
+    assert (settings.optimizer, settings.lr, settings.batch, settings.weight_decay) == ("adam", 1e-3, 128, 0.0)
+    assert preset.tokenizer.model.encoder_kernel == 3
+
+
 def test_it_goes_through_json(preset: Preset) -> None:
     config = config_of(preset)
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config

@@ -95,7 +95,7 @@ def test_folders_without_use(tmp_path: Path, ids: list[str], content: dict[str, 
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected a folder .*nowhere, found none"):
+    with pytest.raises(ValueError, match=r"expected a folder '.*nowhere', found none"):
         GeneratedFolder(tmp_path / "nowhere", ["a"])
 
 

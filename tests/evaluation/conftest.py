@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import settings
 from torch import Tensor, nn
 
 from evaluation import weights
@@ -20,10 +19,6 @@ from evaluation.protocols import Protocol
 from evaluation.weights import WeightFile
 from nuwa.files import sha256
 from nuwa.registry import Registry
-
-# The first example pays for imports and thread pools, so a time limit for each would fail on a busy machine.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 CLIPS = {  # image resolution, patch, embedding: those of the published ones, the rest is small
     "clip-vit-b-32": (224, 32, 512),

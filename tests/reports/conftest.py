@@ -156,6 +156,7 @@ def write_log(path: Path, steps: int, codebook: bool) -> None:
                     "val_l1_levels": 4 * loss,
                     "usage": 1 - 0.7 * math.exp(-8 * i / steps),
                     "perplexity": 190 * (1 - math.exp(-4 * i / steps)) + 9,
+                    "usage_tokens": 16384.0,
                 }
             elif i % 10 == 0:
                 line |= {"val_loss": loss + 0.12, "val_loss_without_caption": loss + 0.9}

@@ -47,6 +47,19 @@ def test_a_longer_training_begins_as_a_short_one() -> None:
     assert [Mixture(EIGHT, 30)[step] for step in range(30)] == [Mixture(EIGHT, 300)[step] for step in range(30)]
 
 
+def test_the_first_task_leads() -> None:
+    led = [Mixture({"t2i": 1.0, "v2v": 3.0}, 30, lead=10)[step] for step in range(30)]
+    assert [turn.task.name for turn in led[:10]] == ["t2i"] * 10
+    plain = [Mixture({"t2i": 1.0, "v2v": 3.0}, 20)[step].task.name for step in range(20)]
+    assert [turn.task.name for turn in led[10:]] == plain
+    assert [turn.number for turn in led if turn.task.name == "t2i"] == list(range(10 + plain.count("t2i")))
+
+
+def test_bad_lead() -> None:
+    with pytest.raises(ValueError, match="lead: expected 0 steps or more, got -1"):
+        Mixture({"t2i": 1.0}, 3, lead=-1)
+
+
 def test_golden() -> None:
     """``[Mixture({"t2i": 2, "v2v": 1, "t2v": 1}, 12)[step].task.name for step in range(12)]``, and by hand."""
     found = [Mixture({"t2i": 2.0, "v2v": 1.0, "t2v": 1.0}, 12)[step].task.name for step in range(12)]

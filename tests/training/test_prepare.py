@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from nuwa.data.shards import Shards, TokenBatch, write_shards
+from nuwa.data.shards.order import Order
+from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.presets import PRESETS, Preset
+from nuwa.tokenizers.digest import weights_sha256
+from nuwa.tokenizers.load import load_vqgan
 from nuwa.tokenizers.perceptual import load_sprites
+from nuwa.tokenizers.text import TextTokenizer
+from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.training import checkpoint
 from nuwa.training import prepare as module
 from nuwa.training.loop import Stage, fit
@@ -77,6 +86,65 @@ def test_only_the_transformer_is_trained_again_where_it_is_missing(
     assert names == ["train transformer"]
     path = Path("transformer") / checkpoint.WEIGHTS
     assert (tmp_path / path).read_bytes() == (folder / path).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def on_shards(folder: Path, preset: Preset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same tokenizer, and a transformer that reads tokens."""
+    root = tmp_path_factory.mktemp("on shards")
+    shutil.copytree(folder / "tokenizer", root / "tokenizer")
+    pictures = dataclasses.replace(DATA.pictures, samples=SpritesPictures("train", 40))
+    prepare(preset, dataclasses.replace(DATA, pictures=pictures), root, CPU, shards=root / "shards")
+    return root
+
+
+def test_a_training_makes_the_shards_that_it_reads(on_shards: Path, preset: Preset) -> None:
+    tokenizer = load_vqgan(on_shards / "tokenizer")
+    shards = Shards(on_shards / "shards", tokenizer)
+    assert len(shards) == 40
+    assert shards.text.to_dict() == TextTokenizer.from_captions(DATA.vocabulary).to_dict()
+    config = checkpoint.read_config(on_shards / "transformer" / checkpoint.WEIGHTS)
+    assert config["shards_picture"] == shards.fingerprint
+    assert "val_loss" in (on_shards / "transformer" / "log.jsonl").read_text()
+
+
+def test_shards_train_as_the_pictures_do(on_shards: Path, preset: Preset, tmp_path: Path) -> None:
+    """Weights to the bit of a training that encodes the same pictures in the same order at every step."""
+
+    tokenizer = load_vqgan(on_shards / "tokenizer")
+    samples, order = SpritesPictures("train", 40), Order(40, 1, preset.transformer.seed)
+
+    class Encoding:
+        def __init__(self, shards: Shards, seed: int) -> None:
+            self.text = shards.text
+
+        def tokens(self, step: int, size: int) -> TokenBatch:
+            rows, views = order.at(np.arange(step * size, (step + 1) * size))
+            pictures = torch.stack([samples.image(row) for row in rows.tolist()])
+            words = self.text.encode([samples.captions[row] for row in rows]).ids
+            return TokenBatch(tokenizer.encode(pictures), words, torch.from_numpy(rows), torch.from_numpy(views))
+
+    shutil.copytree(on_shards / "tokenizer", tmp_path / "tokenizer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("nuwa.training.on_shards.ShardStream", Encoding)
+        prepare(preset, DATA, tmp_path, CPU, shards=on_shards / "shards")
+    path = Path("transformer") / checkpoint.WEIGHTS
+    assert (tmp_path / path).read_bytes() == (on_shards / path).read_bytes()
+
+
+def test_shards_of_another_tokenizer_are_refused(on_shards: Path, preset: Preset, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    stranger = VQGAN(preset.tokenizer.model)
+    write_shards(SpritesPictures("train", 5), stranger, tmp_path / "theirs")
+    with pytest.raises(ValueError, match=f"got those of {weights_sha256(stranger)}; tokens mean nothing to another"):
+        prepare(preset, DATA, on_shards, CPU, shards=tmp_path / "theirs")
+    with pytest.raises(ValueError, match="expected finished shards, got none; make them with nox -s tokenize"):
+        prepare(preset, DATA, on_shards, CPU, shards=tmp_path / "none")
+
+
+def test_a_training_on_pictures_is_another_one(on_shards: Path, preset: Preset) -> None:
+    with pytest.raises(ValueError, match=r"holds a training with other settings \(shards_picture\)"):
+        prepare(preset, DATA, on_shards, CPU)
 
 
 @pytest.mark.parametrize(

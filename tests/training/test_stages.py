@@ -194,6 +194,16 @@ def test_every_parameter_has_one_optimizer(make: Any) -> None:
     assert sorted(taken) == sorted(id(parameter) for parameter in stage.model.parameters())
 
 
+def test_adam_alone_takes_everything() -> None:
+    stage = transformer_stage(optimizer="adam")
+    (optimizer,) = stage.optimizers.values()
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == len(list(stage.model.parameters()))
+    before = {key: value.clone() for key, value in stage.model.state_dict().items()}
+    stage.step(0)
+    assert any(not torch.equal(value, before[key]) for key, value in stage.model.state_dict().items())
+
+
 @pytest.mark.parametrize(("dropout", "same"), [(1.0, True), (0.0, False)])
 def test_dropped_captions_are_not_read(dropout: float, same: bool) -> None:
     class Renamed(OneBatch):

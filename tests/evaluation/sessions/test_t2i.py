@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,21 @@ import torch
 from PIL import Image
 
 from evaluation.__main__ import main
+from evaluation.metrics import PictureScorer
 from evaluation.protocols import PROTOCOLS
-from evaluation.records import Record, read_record
+from evaluation.records import PeakMemory, Record, read_record
+from evaluation.scoring.captions import read_captions
+from evaluation.sessions import Run, SessionOptions
+from evaluation.sessions.ending import said
 from evaluation.sessions.t2i import T2IOptions, run
+from evaluation.sessions.training import logged_s, read_training
 from nuwa import Nuwa
+from nuwa.attention import BACKENDS
 from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.errors import run_cli
 
 NUM = 24
+FLAGS = {field.name for field in fields(T2IOptions) if field.type == "bool"}
 
 # 24 samples are fewer than the features are wide, and the metrics say so.
 pytestmark = pytest.mark.filterwarnings("ignore::evaluation.metrics.uncertainty.SmallSampleWarning")
@@ -80,6 +88,67 @@ def test_second_run_reuses_and_repeats(options: T2IOptions, record: Record) -> N
     assert again.rows == record.rows
 
 
+def test_a_second_run_keeps_the_figures_of_the_training(options: T2IOptions, record: Record) -> None:
+    kept = read_training(options.out / "checkpoint")
+    assert kept is not None
+    assert kept.train_s >= logged_s(options.out / "training") > 0
+    (options.out / "checkpoint" / "training.json").unlink()
+    first = run(options)
+    trained = read_training(options.out / "checkpoint")
+    assert trained is not None
+    assert first.timings_s["train"] == trained.train_s  # by the logs, as the training itself lies behind
+    trained = replace(trained, train_s=611.0, peak_memory_gib=PeakMemory(host=64.0, cuda=7.0))
+    trained.save(options.out / "checkpoint")
+    again = run(options)
+    assert again.timings_s["train, in an earlier run"] == 611
+    assert again.peak_memory_gib == PeakMemory(host=64.0, cuda=7.0)
+    kept.save(options.out / "checkpoint")
+
+
+def test_a_checkpoint_is_scored_as_it_is(options: T2IOptions, record: Record, tmp_path: Path) -> None:
+    scored = run(replace(options, checkpoint=options.out / "checkpoint", preset="tiny", out=tmp_path / "out"))
+    assert scored.rows == record.rows
+    assert scored.model == record.model
+    assert not (tmp_path / "out" / "training").exists()
+
+
+def test_a_checkpoint_of_other_tasks_is_refused(options: T2IOptions, record: Record, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a model trained for t2v, got one for t2i"):
+        Run.begin("t2v", SessionOptions(checkpoint=options.out / "checkpoint", device="cpu", out=tmp_path))
+
+
+def test_rows_say_how_they_were_made(record: Record) -> None:
+    sampling = {row.name: row.sampling for row in record.rows}
+    one, best = sampling["NÜWA smoke, K = 1"], sampling["NÜWA smoke, K = 2"]
+    assert one["decoding"] == "diagonal, 22 steps for 64 cells"
+    assert one["training_attention"] in BACKENDS
+    assert "note" not in one
+    assert best["chosen_by"] == "clipsim@sprites-1"
+    assert "no fair rival" in str(best["note"])
+    assert sampling["untrained"]["guidance"] == 1
+    assert "the model's rows have 2" in str(sampling["untrained"]["note"])
+    assert f"{24 * 64:,} tokens of 24 pictures" in str(sampling["reconstruction"]["note"])
+
+
+def test_the_end_is_a_table_and_places(options: T2IOptions, record: Record) -> None:
+    end = said(options.out, record)
+    lines = end.splitlines()
+    assert lines[0].split("  ")[0] == "metric"
+    assert "one object" not in lines[0]
+    (fid,) = [line for line in lines if line.startswith("FID-0 ↓")]
+    assert fid.count("(") == 5  # an interval a row
+    for name in ("record.json", "samples", "generated", "captions.csv", "checkpoint", "training"):
+        assert any(line.startswith(str(options.out / name)) for line in lines)
+
+
+def test_captions_are_listed_before_anything_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["t2i", "--list-captions", "--num", "5", "--out", str(tmp_path)])
+    test = SpritesPictures("test-seen", 5)
+    assert read_captions(tmp_path / "captions.csv") == dict(zip(test.ids, test.captions, strict=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["captions.csv"]
+    assert str(tmp_path / "captions.csv") in capsys.readouterr().out
+
+
 def test_checkpoint_draws_the_pictures_of_the_table(options: T2IOptions, record: Record) -> None:
     model = Nuwa.from_pretrained(options.out / "checkpoint")
     test = SpritesPictures("test-seen", NUM)
@@ -111,8 +180,10 @@ def test_generated_folder_scores_as_the_model(
 
 
 def test_generated_folder_with_missing_ids(
-    options: T2IOptions, folder: Path, capsys: pytest.CaptureFixture[str]
+    options: T2IOptions, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is refused before anything is judged."""
+    monkeypatch.setattr(PictureScorer, "update", None)
     for name in ("test-seen-000003", "test-seen-000007"):
         (folder / f"{name}.png").unlink()
     arguments = [
@@ -184,7 +255,9 @@ def test_photographs_and_captions_of_every_kind(photographs: Path, tmp_path: Pat
         (["--data", "coco"], "expected --root"),
         (["--data", "coco", "--root", "/nowhere"], "/nowhere"),
         (["--device", "gpu"], "expected auto, cpu or cuda"),
-        (["--num", "1"], "num >= 2"),
+        (["--num", "1"], "expected num >= 2, got 1"),
+        (["--candidates", "0"], "expected candidates >= 1, got 0"),
+        (["--generated", "no such folder"], "expected a folder 'no such folder'"),
         (["--temperature", "0"], "temperature"),
     ],
 )
@@ -198,9 +271,23 @@ def test_bad_options_end_in_one_sentence(
     assert not (tmp_path / "record.json").exists()
 
 
+@pytest.mark.parametrize("option", [field.name for field in fields(T2IOptions)], ids=lambda name: f"--{name}")
+def test_the_help_explains_every_option(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["t2i", "--help"])
+    words = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    _, _, after = (
+        words.partition(f"--{option.replace('_', '-')} ")
+        if option not in FLAGS
+        else words.partition(f"--no-{option.replace('_', '-')} ")
+    )
+    explained = re.sub(r"^(\{None\}\|)?(STR|INT|FLOAT|PATH) ", "", after).partition("(default")[0]
+    assert len(explained.split()) >= 3
+
+
 def test_unknown_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_cli(main, ["t2ii"]) == 2
-    assert "did you mean 't2i'" in capsys.readouterr().err
+    assert run_cli(main, ["scor"]) == 2
+    assert "did you mean 'score'" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
         main(["t2i", "--candidate", "3"])
     assert stopped.value.code == 2
