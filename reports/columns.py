@@ -61,8 +61,9 @@ def leading_columns(task: str) -> tuple[str, ...]:
     """Metrics of the first table of ``task`` in order; all other metrics go to the second one."""
     if table := paper_table(task):
         return table.columns
-    video = task.endswith("2v")
-    return ("FID-vid", "FVD", *_REGIONS, *_DETECTED, *_VIDEO) if video else (*_FIDELITY, *_REGIONS, *_DETECTED, "SSIM")
+    if task.endswith("2v"):
+        return tuple(dict.fromkeys(("FID-vid", "FVD", *_REGIONS, *_DETECTED, *_VIDEO)))
+    return (*_FIDELITY, *_REGIONS, *_DETECTED, "SSIM")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,8 +31,8 @@ _MEASURES = {
     "perplexity": "Codebook perplexity",
 }
 _LOSSES = {"loss": "training", "val_loss": "validation", "val_loss_without_caption": "validation, no caption"}
-_BESIDE = 0.07  # between the bars of two rows, in blur radii
 _FRAME = re.compile(r"(?P<metric>.+), frame (?P<number>[0-9]{1,4})")
+_BESIDE = 0.07  # between the bars of two rows, in blur radii or frames
 _LOG_RATIO = 20.0  # values that differ more than this get a logarithmic axis
 _DASHES = {"real": (0, (1, 1.2)), "reconstruction": (0, (4, 1.5)), "baseline": (0, (6, 1.5, 1, 1.5))}
 
@@ -119,7 +119,7 @@ def frame_panels(record: Record) -> Iterator[Panel]:
         )
         yield Panel(
             title=f"{name} of each predicted frame",
-            subtitle=f"{protocol}, bands are 95% intervals",
+            subtitle=f"{protocol}, bars are 95% intervals",
             alt=f"{name} of each predicted frame under {protocol}. {'; '.join(told)}",
             draw=partial(_draw_frames, curves=curves, roles={row.name: row.role for row in own}),
         )

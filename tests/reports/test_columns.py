@@ -1,6 +1,6 @@
 import pytest
 
-from reports.columns import PAPER_TABLES, leading_columns, look, look_of_column, paper_table, title_of
+from reports.columns import PAPER_TABLES, TASKS, leading_columns, look, look_of_column, paper_table, title_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,9 @@ def test_what_stays_and_what_changes_stands_in_the_first_table(task, first):
     columns = leading_columns(task)
     assert columns[0] == first
     assert {"edit accuracy", "SSIM inside the hole", "SSIM outside the mask", "known region unchanged"} <= set(columns)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_column_stands_twice(task):
+    columns = leading_columns(task)
+    assert len(set(columns)) == len(columns)
