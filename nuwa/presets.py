@@ -46,6 +46,12 @@ class Preset:
             num_sketch_codes=None if sketch is None else sketch.num_codes,
         )
 
+    def sketching(self, num_classes: int) -> Preset:
+        """The same set-up for sketches of so many classes; a preset without sketches as it is."""
+        if self.sketch is None:
+            return self
+        return replace(self, sketch=replace(self.sketch, model=replace(self.sketch.model, num_classes=num_classes)))
+
     def only(self, *tasks: str) -> Preset:
         """The same set-up for some of its tasks: what they need is trained, for ``steps_alone`` steps, and nothing else.
 

@@ -176,6 +176,18 @@ class Run:
         if unknown := tokenizer.encode(captions).unknown:
             self.skip("unknown words", f"{unknown} word pieces of the test captions never stand in a training caption")
 
+    def sketching(self, classes: Sequence[str]) -> None:
+        """Read sketches of these classes. ValueError where the checkpoint's are others; a preset follows the data."""
+        if self.system is None:
+            self.preset = self.preset.sketching(len(classes))
+        elif TASKS[self.task].sketch and (tokenizer := self.system.sketch_tokenizer) is not None:
+            number = tokenizer.config.num_classes
+            if number != len(classes):
+                raise ValueError(
+                    f"{self.checkpoint}: expected a model of sketches with the {len(classes)} classes of the data, got one "
+                    f"with {number}; use the data that it was trained on"
+                )
+
     @property
     def limits(self) -> Limits:
         """What the model takes, before it is there: its largest grid, the side of its pictures and its tasks."""

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from evaluation import judges
-from evaluation.metrics import CLIPSIM, FID
+from evaluation.metrics import FID
 from evaluation.records import Record
-from evaluation.sessions import sketches, standard
+from evaluation.sessions import judged, sketches, standard
 from evaluation.sessions.base import SESSIONS, Run, Session
-from evaluation.sessions.measures import Measures, beside, two_sets
+from evaluation.sessions.measures import Measures, two_sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,17 @@ def run(options: S2IOptions) -> Record:
     image_judge, clip_judge = judges.load_image_judge(state.device), judges.load_clip_judge(state.device)
     measures = [
         two_sets(lambda: FID(), lambda samples: samples.ask(image_judge).features),
-        beside(lambda: CLIPSIM(judge=clip_judge), lambda samples: samples.pixels, lambda samples: samples.captions),
-        *sketches.detected(judges.load_segmenter(state.device)),
+        *judged.clipsim(state, data, clip_judge),
+        *sketches.detected(state, data),
     ]
     scorer = partial(Measures, measures, state.device)
     return standard.score(
-        state, data, scorer, sketches.ways("s2i"), rebuilt=sketches.rebuilt, before={"sketch": sketches.coloured}
+        state,
+        data,
+        scorer,
+        sketches.ways(state, data),
+        rebuilt=sketches.rebuilt(state, data),
+        before={"sketch": sketches.coloured},
     )
 
 

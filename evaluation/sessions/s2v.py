@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from evaluation import judges
-from evaluation.metrics import CLIPSIM, FIDVid
+from evaluation.metrics import FIDVid
 from evaluation.protocols import sprites
 from evaluation.records import Record
-from evaluation.sessions import sketches, standard
+from evaluation.sessions import judged, sketches, standard
 from evaluation.sessions.base import SESSIONS, Run, Session
-from evaluation.sessions.measures import Measures, beside, two_sets
+from evaluation.sessions.measures import Measures, two_sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +29,17 @@ def run(options: S2VOptions) -> Record:
     video_judge, clip_judge = judges.load_video_judge(state.device), judges.load_clip_judge(state.device)
     measures = [
         two_sets(lambda: FIDVid(sprites.FID_VID), lambda samples: samples.ask(video_judge).features),
-        *sketches.detected(judges.load_segmenter(state.device)),
-        beside(lambda: CLIPSIM(judge=clip_judge), lambda samples: samples.pixels, lambda samples: samples.captions),
+        *sketches.detected(state, data),
+        *judged.clipsim(state, data, clip_judge),
     ]
     scorer = partial(Measures, measures, state.device)
     return standard.score(
-        state, data, scorer, sketches.ways("s2v"), rebuilt=sketches.rebuilt, before={"sketches": sketches.coloured}
+        state,
+        data,
+        scorer,
+        sketches.ways(state, data),
+        rebuilt=sketches.rebuilt(state, data),
+        before={"sketches": sketches.coloured},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,22 +17,27 @@ from evaluation.metrics import (
     FrequencyWeightedIoU,
     PixelAccuracy,
 )
-from evaluation.protocols import sprites
+from evaluation.protocols import segments, sprites
 from evaluation.records import MetricValue
+from evaluation.sessions.base import Run
 from evaluation.sessions.measures import Measure, beside
 from evaluation.sessions.samples import Samples
+from evaluation.sessions.splits import Splits
 from evaluation.sessions.standard import Way
+from evaluation.weights import WEIGHTS
 from nuwa.system import Nuwa
 
 AT_ONCE = 256  # frames
+SPRITES, COCO = "sprites-1", "coco-things-1"  # class sets that a segmenter knows
 INK = torch.tensor(
     [(38, 38, 44), (230, 97, 92), (94, 160, 235), (245, 196, 83), (108, 196, 138), (190, 132, 226), (240, 150, 90)],
     dtype=torch.uint8,
 )  # RGB of the classes on the sheet; colours of no sprite, so that nobody takes a sketch for a picture
 
 
-def ways(task: str) -> list[Way]:
-    """The model is asked with the sketch and its caption, and with the sketch alone."""
+def ways(state: Run, data: Splits) -> list[Way]:
+    """The model is asked with the sketch and its caption, where the data has some, and with the sketch alone."""
+    task = state.task
 
     def both(system: Nuwa, samples: Samples, **how: Any) -> Tensor:
         return system.generate(task, sketches=samples.truth["maps"], captions=samples.captions, **how)
@@ -39,11 +45,38 @@ def ways(task: str) -> list[Way]:
     def alone(system: Nuwa, samples: Samples, **how: Any) -> Tensor:
         return system.generate(task, sketches=samples.truth["maps"], **how)
 
-    return [Way(name="with caption", make=both), Way(name="sketch alone", make=alone)]
+    without = Way(name="sketch alone", make=alone)
+    if data.wordless:
+        state.skip("rows with caption", f"{data.splits[0].dataset.name} has no captions")
+        return [without]
+    return [Way(name="with caption", make=both), without]
 
 
-def detected(segmenter: judges.Segmenter) -> list[Measure]:
-    """PA, FWIoU and mIoU of the map that the segmenter makes of the result, against the sketch."""
+def detected(state: Run, data: Splits) -> list[Measure]:
+    """PA, FWIoU and mIoU of the map that a segmenter makes of the result, against the sketch.
+
+    Of sprites by their judge. Of MS-COCO by the published DeepLabV3, in Pascal VOC's 20 categories, where --weights has its
+    file. Skipped, with the reason, where no segmenter knows the classes.
+    """
+    segmenter: Callable[[Tensor], Tensor]
+    if data.class_set == SPRITES:
+        segmenter, protocols, true = judges.load_segmenter(state.device), sprites.DETECTED, _as_they_are
+    elif data.class_set == COCO:
+        protocols, folder, classes = segments.DETECTED, state.options.weights, data.classes
+        file = WEIGHTS[protocols["pa"].network].file
+        if folder is None or not (folder / file).is_file():
+            state.skip(
+                "Detected PA, FWIoU and mIoU", f"a segmenter is needed, and --weights names no folder with {file}"
+            )
+            return []
+        from evaluation.features import as_voc, load_segmenter
+
+        assert classes is not None
+        segmenter, true = load_segmenter(protocols["pa"], folder, state.device), lambda maps: as_voc(maps, classes)
+    else:
+        name = data.splits[0].dataset.name
+        state.skip("Detected PA, FWIoU and mIoU", f"no segmenter of this suite knows the classes of {name}")
+        return []
 
     def seen(pixels: Tensor) -> Tensor:
         frames = pixels.flatten(0, -4)
@@ -53,19 +86,27 @@ def detected(segmenter: judges.Segmenter) -> list[Measure]:
     kinds = {"pa": DetectedPixelAccuracy, "fwiou": DetectedFrequencyWeightedIoU, "miou": DetectedMeanIoU}
     return [
         beside(
-            partial(kind, sprites.DETECTED[name]),
+            partial(kind, protocols[name]),
             lambda samples: samples.ask(seen),
-            lambda samples: samples.truth["maps"],
+            lambda samples: true(samples.truth["maps"]),
             needs=["maps"],
         )
         for name, kind in kinds.items()
     ]
 
 
-def rebuilt(system: Nuwa, samples: Samples, *, batch: int = AT_ONCE) -> list[MetricValue]:
-    """PA and FWIoU of the sketches as their tokenizer, VQ-GAN-Seg, gives them back."""
+def rebuilt(state: Run, data: Splits) -> Callable[[Nuwa, Samples], Sequence[MetricValue]]:
+    """PA and FWIoU of the sketches as their tokenizer, VQ-GAN-Seg, gives them back; skipped for classes without protocol."""
+    if data.class_set is None:
+        name = data.splits[0].dataset.name
+        state.skip("PA and FWIoU of the reconstruction", f"no protocol of this suite names the classes of {name}")
+        return lambda _system, _samples: []
+    return partial(_rebuilt, class_set=data.class_set)
+
+
+def _rebuilt(system: Nuwa, samples: Samples, *, class_set: str, batch: int = AT_ONCE) -> list[MetricValue]:
     assert system.sketch_tokenizer is not None  # tasks of sketches have one
-    metrics = (PixelAccuracy(), FrequencyWeightedIoU())
+    metrics = (PixelAccuracy(segments.PA[class_set]), FrequencyWeightedIoU(segments.FWIOU[class_set]))
     for maps in samples.truth["maps"].split(batch):
         again = system.sketch_tokenizer.decode(system.sketch_tokenizer.encode(maps.to(system.device))).cpu()
         for metric in metrics:
@@ -77,3 +118,7 @@ def coloured(samples: Samples) -> Tensor:
     """Sketches (m, h, w) or (m, t, h, w) as pictures (m, 3, h, w) or clips (m, t, 3, h, w) uint8."""
     maps = samples.truth["maps"].long()
     return INK[maps % len(INK)].movedim(-1, -3).contiguous()
+
+
+def _as_they_are(maps: Tensor) -> Tensor:
+    return maps

@@ -7,13 +7,15 @@ another take of the same scenes, whose distance to them is the floor. A dataset 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from evaluation.sessions.samples import Samples
 from nuwa.data.captioned import Captioned, Skipped
+from nuwa.data.listed import WITHOUT_WORDS
+from nuwa.data.sprites import world
 from nuwa.data.sprites.clip_dataset import SpritesClips
 from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.registry import Registry
@@ -42,6 +44,14 @@ class Splits:
     splits: tuple[Split, ...]
     training: Callable[[], TrainingData]  # opened only where something is to be trained
     notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
+    classes: tuple[str, ...] | None = None  # of the maps, by number, where there are some
+    class_set: str | None = None  # family of the protocols of maps with these classes, such as "coco-things-1"
+    broken: list[Skipped] = field(default_factory=list)  # what a training could not read, filled while it runs
+
+    @property
+    def wordless(self) -> bool:
+        """Whether nothing is said about any test sample."""
+        return all(caption == WITHOUT_WORDS for split in self.splits for caption in split.test.captions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,8 @@ class SplitsOptions:
     frames: int | None  # of a clip; None for pictures
     train_frames: int  # of the clips to train on; 1 where only pictures are learnt
     seed: int
+    fps: float = 2.5  # frames a second that are read of clips of files
+    sketches: bool = False  # whether the task reads segmentation maps; sprites have them in any case
 
 
 SPLITS: Registry[Callable[[SplitsOptions], Splits]] = Registry("dataset")
@@ -69,7 +81,12 @@ def sprites(options: SplitsOptions) -> Splits:
     for name, suffix in (("test-seen", ""), ("test-unseen", ", unseen combinations")):
         test, real = (_sprites(name, num, options, take) for take in (0, 1))
         splits.append(Split(dataset=test, test=_samples(test), real=_samples(real), suffix=suffix))
-    return Splits(splits=tuple(splits), training=lambda: sprites_data(options.size_px, options.train_frames))
+    return Splits(
+        splits=tuple(splits),
+        training=lambda: sprites_data(options.size_px, options.train_frames),
+        classes=world.CLASSES,
+        class_set="sprites-1",
+    )
 
 
 def _sprites(split: str, num: int, options: SplitsOptions, take: int) -> SpritesPictures | SpritesClips:

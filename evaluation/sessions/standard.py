@@ -17,6 +17,7 @@ from evaluation.sessions.drawing import by_length, draw, rebuild
 from evaluation.sessions.samples import Samples
 from evaluation.sessions.splits import SPLITS, Split, Splits, SplitsOptions
 from evaluation.sessions.table import Scorer, Table
+from nuwa.data.video import FrameRule
 from nuwa.sampling import Sampling
 from nuwa.system import Nuwa, untrained
 from nuwa.tasks import TASKS
@@ -33,9 +34,15 @@ class SplitOptions(SessionOptions):
     """What a session takes that scores every split of a dataset."""
 
     preset: str = "tiny-all"  # sizes and training of the model: tiny-all, or smoke-all (seconds, for trying things out)
-    data: str = "sprites"  # what to train on and to score against
+    data: str = "sprites"  # what to train on and to score against: sprites, or a dataset of files by its reader's name
     root: Path | None = None  # folder of the dataset, where it is one of files
-    num: int | None = None  # samples to score of each split; 512 of sprites where not given
+    num: int | None = None  # samples to score of each split; 512 of sprites and all of files where not given
+    fps: float = 2.5  # frames a second that are read of clips of files
+
+    def check(self) -> None:
+        """ValueError where an option is out of its range."""
+        super().check()
+        FrameRule(fps=self.fps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +68,17 @@ def read(state: Run) -> Splits:
         frames=limits.grid.t if TASKS[state.task].target == "clip" else None,
         train_frames=limits.grid.t,
         seed=options.seed,
+        fps=options.fps,
+        sketches=TASKS[state.task].sketch,
     )
     with state.timed("read data"):
         data = SPLITS[options.data](asked)
+    if TASKS[state.task].text == "caption" and data.wordless:
+        raise ValueError(f"{options.data}: expected captions for {state.task}, found none; eval-v2v needs no words")
     state.skip_all(each for split in data.splits for each in split.dataset.skipped)
     state.skip_all(data.notes)
+    if data.classes is not None:
+        state.sketching(data.classes)
     return data
 
 
@@ -94,6 +107,7 @@ def score(
         before: columns of the sheet before the real samples.
     """
     system = state.trained(data.training)
+    state.skip_all(replace(each, reason=f"not trained on: {each.reason}") for each in data.broken)
     sampling = state.options.sampling(system.sampling)
     if not TASKS[state.task].guided:
         sampling = replace(sampling, guidance=1.0)  # as the model does, so that rows say what was done

@@ -11,15 +11,16 @@ from typing import Any
 import torch
 
 from evaluation import judges
-from evaluation.metrics import CLIPSIM, ActionAccuracy, FIDImg, FIDVid
+from evaluation.metrics import ActionAccuracy, FIDImg, FIDVid
 from evaluation.metrics.action_accuracy import action_accuracy
 from evaluation.metrics.base import gather
 from evaluation.protocols import sprites
 from evaluation.records import MetricValue, Record
-from evaluation.sessions import standard
+from evaluation.sessions import judged, standard
 from evaluation.sessions.base import SESSIONS, Run, Session
-from evaluation.sessions.measures import Measure, Measures, beside, two_sets
+from evaluation.sessions.measures import Measure, Measures, two_sets
 from evaluation.sessions.samples import Samples
+from evaluation.sessions.splits import Splits
 
 GROUPS = ("one object", "2–3 objects")
 
@@ -64,24 +65,22 @@ def run(options: T2VOptions) -> Record:
     data = standard.read(state)
     clip_judge = judges.load_clip_judge(state.device)
     state.note_long(clip_judge.tokenizer, [caption for split in data.splits for caption in split.test.captions])
-    scorer = partial(ClipScorer, measures(clip_judge, state.device), state.device)
+    scorer = partial(ClipScorer, measures(state, data, clip_judge), state.device)
     captions = standard.Way(make=lambda system, samples, **how: system.t2v(samples.captions, **how))
     return standard.score(state, data, scorer, [captions])
 
 
-def measures(clip_judge: judges.ClipJudge, device: torch.device) -> list[Measure]:
-    """The paper's four. FVD would be FID-vid once more: under ``sprites-1`` the two are the same distance."""
-    video_judge, image_judge = judges.load_video_judge(device), judges.load_image_judge(device)
+def measures(state: Run, data: Splits, clip_judge: judges.ClipJudge) -> list[Measure]:
+    """The paper's four; acc and CLIPSIM need a judge that knows the data.
+
+    FVD would be FID-vid once more: under ``sprites-1`` the two are the same distance.
+    """
+    video_judge, image_judge = judges.load_video_judge(state.device), judges.load_image_judge(state.device)
     return [
-        beside(
-            lambda: ActionAccuracy(sprites.ACC),
-            lambda samples: samples.ask(video_judge).class_logits,
-            lambda samples: samples.truth["labels"],
-            needs=["labels"],
-        ),
+        *judged.accuracy(state, data, video_judge),
         two_sets(lambda: FIDImg(judge=image_judge), lambda samples: samples.pixels),
         two_sets(lambda: FIDVid(sprites.FID_VID), lambda samples: samples.ask(video_judge).features),
-        beside(lambda: CLIPSIM(judge=clip_judge), lambda samples: samples.pixels, lambda samples: samples.captions),
+        *judged.clipsim(state, data, clip_judge),
     ]
 
 

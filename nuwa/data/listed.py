@@ -19,17 +19,16 @@ import torch
 from torch import Tensor
 
 from nuwa.data import manifest
-from nuwa.data.ahead import ahead
 from nuwa.data.captioned import Skipped
-from nuwa.data.images import UnreadableImage, resize_square_labels
+from nuwa.data.images import resize_square_labels
 from nuwa.data.limits import MAX_BROKEN, guard
-from nuwa.data.lists import LISTS, Choice, FrozenList
+from nuwa.data.lists import LISTS, Choice, chosen
+from nuwa.data.loading import load
 from nuwa.data.readers import READERS
 from nuwa.data.readers.maps import MapFiles
 from nuwa.data.readers.sample import Kind, Listing, Sample
 from nuwa.data.readers.stored import FrameFiles
 from nuwa.data.video import FrameRule, decoder
-from nuwa.progress import progress
 
 WITHOUT_WORDS = "None"
 """Caption of a sample about which nothing is said: what the paper conditions its video prediction on (§3.3)."""
@@ -54,8 +53,11 @@ class Listed:
         self.skipped = list(listing.skipped)
         there = {sample.id: sample for sample in listing.samples}
         captions = choice.captions or [None] * len(choice.samples)
+        several = len(set(choice.samples)) < len(choice.samples)
         self.samples: list[Sample] = []
         self.captions: list[str] = []
+        self.ids: list[str] = []
+        """Those of the samples; of the captions where a sample is there once for each of its captions."""
         for name, place in zip(choice.samples, captions, strict=True):
             sample = there.get(name)
             if sample is None:
@@ -64,6 +66,7 @@ class Listed:
                 self.skipped.append(Skipped(name, f"a {sample.kind}, not a {kind}"))
             else:
                 self.samples.append(sample)
+                self.ids.append(sample.caption_id(place) if several and place is not None else sample.id)
                 self.captions.append(sample.label or WITHOUT_WORDS if place is None else sample.captions[place])
         if not self.samples:
             raise ValueError(
@@ -73,10 +76,9 @@ class Listed:
     def __len__(self) -> int:
         return len(self.samples)
 
-    @cached_property
-    def ids(self) -> list[str]:
-        """Ids of the samples."""
-        return [sample.id for sample in self.samples]
+    def place(self, index: int) -> str:
+        """Id of the sample that row ``index`` shows, whatever its caption."""
+        return self.samples[index].id
 
     @property
     def labels(self) -> list[str | None]:
@@ -87,9 +89,9 @@ class Listed:
     def fingerprint(self) -> str:
         """sha256 over ids, texts, and paths and sizes of files; the manifest's has their contents."""
         digest = hashlib.sha256(json.dumps([self.name, self.version, self.split, self._pixels]).encode())
-        for sample, caption in zip(self.samples, self.captions, strict=True):
+        for name, sample, caption in zip(self.ids, self.samples, self.captions, strict=True):
             places = [[place.within(self.listing.root), place.path.stat().st_size] for place in sample.stored.places]
-            digest.update(json.dumps([sample.id, caption, manifest.said(sample), places]).encode())
+            digest.update(json.dumps([name, caption, manifest.said(sample), places]).encode())
         return digest.hexdigest()
 
     @property
@@ -214,33 +216,13 @@ def read_clips(
         nuwa.data.limits.TooManyBroken: more than ``max_broken`` of them cannot be read.
         ValueError: none can.
     """
-    rows = range(len(data)) if rows is None else rows
-
-    def one(row: int) -> Tensor | Skipped:
-        try:
-            return data.clip(row)
-        except UnreadableImage as error:
-            return Skipped(data.ids[row], error.reason)
-
-    found = ahead(one, rows, workers, 2 * workers)
-    kept: list[int] = []
-    clips: list[Tensor] = []
-    broken: list[Skipped] = []
-    for row, each in zip(rows, progress(found, f"read {data.name}", total=len(rows), unit="clips"), strict=True):
-        if isinstance(each, Skipped):
-            broken.append(each)
-            guard(f"{data.name} {data.split}", broken, len(rows), max_broken)
-        else:
-            kept.append(row)
-            clips.append(each)
-    if not clips:
-        raise ValueError(f"{data.name} {data.split}: expected clips, got none of {len(rows)} that can be read")
+    read = load(data, range(len(data)) if rows is None else rows, max_broken=max_broken, workers=workers)
     return ReadClips(
-        ids=[data.ids[row] for row in kept],
-        captions=[data.captions[row] for row in kept],
-        labels=[data.labels[row] for row in kept],
-        clips=torch.stack(clips),
-        skipped=[*data.skipped, *broken],
+        ids=[data.ids[row] for row in read.rows],
+        captions=[data.captions[row] for row in read.rows],
+        labels=[data.labels[row] for row in read.rows],
+        clips=read.pixels,
+        skipped=[*data.skipped, *read.skipped],
     )
 
 
@@ -249,22 +231,13 @@ def _open(
 ) -> tuple[Listing, Choice]:
     listing = READERS[name](root, split)
     guard(f"{name} {listing.split}", listing.skipped, len(listing) + len(listing.skipped))
+    # by the tables, so before the manifest takes out what is not on the disk
     if frozen is not None:
         rule = LISTS[frozen]
         if (rule.dataset, rule.split) != (listing.name, listing.split) or rule.version not in ("", listing.version):
             wanted = f"{rule.dataset} {rule.version} {rule.split}".replace("  ", " ")
             raise ValueError(f"list {frozen!r} is over {wanted}, not {listing.name} {listing.version} {listing.split}")
+        choice = rule.choose(listing)
     else:
-        named = (*listing.samples, *listing.missing)
-        said = any(sample.captions for sample in named)
-        rule = FrozenList(
-            name="",
-            dataset=name,
-            version=listing.version,
-            split=listing.split,
-            number=len(named) if num is None else num,
-            rule="one caption a sample" if said else "every sample",
-            seed=seed,
-        )
-    choice = rule.choose(listing)  # by the tables, so before the manifest takes out what is not on the disk
+        choice = chosen(listing, num, seed)
     return (listing if checked is None else manifest.only(listing, manifest.read(checked))), choice

@@ -96,6 +96,36 @@ class FrozenList:
         return digest, name, identity
 
 
+def every_caption(listing: Listing) -> Choice:
+    """Every sample on the disk with each of its captions, which is what a training reads; without any, every sample."""
+    samples = listing.samples
+    if not any(sample.captions for sample in samples):
+        names = tuple(sample.id for sample in samples)
+        return Choice(names, (), names, len(names))
+    rows = [(sample, place) for sample in samples for place in range(len(sample.captions))]
+    return Choice(
+        samples=tuple(sample.id for sample, _ in rows),
+        captions=tuple(place for _, place in rows),
+        ids=tuple(sample.caption_id(place) for sample, place in rows),
+        wanted=len(rows),
+    )
+
+
+def chosen(listing: Listing, num: int | None = None, seed: int = 0) -> Choice:
+    """``num`` samples, all where None, with one caption each where there are captions, by the rule of the frozen lists."""
+    named = (*listing.samples, *listing.missing)
+    rule = FrozenList(
+        name="",
+        dataset=listing.name,
+        version=listing.version,
+        split=listing.split,
+        number=len(named) if num is None else num,
+        rule="one caption a sample" if any(sample.captions for sample in named) else "every sample",
+        seed=seed,
+    )
+    return rule.choose(listing)
+
+
 LISTS: Registry[FrozenList] = Registry("list")
 
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nuwa import noise
-from nuwa.data.captioned import CaptionedPictures
+from nuwa.data.captioned import CaptionedClips, CaptionedPictures
+from nuwa.data.loading import pixels_of
 
 
 class Stream(Protocol):
@@ -60,27 +61,33 @@ class PicturesAndFrames:
 
 
 class ShuffledStream:
-    """A fixed dataset in a new order every epoch; pictures are kept in memory once read."""
+    """A fixed dataset of pictures or clips in a new order every epoch; they are kept in memory once read."""
 
-    def __init__(self, dataset: CaptionedPictures, seed: int = 0) -> None:
+    def __init__(self, dataset: CaptionedPictures | CaptionedClips, seed: int = 0) -> None:
         if not len(dataset):
-            raise ValueError(
-                f"{dataset.name} {dataset.split}: expected pictures to train on, got none that can be read"
-            )
+            raise ValueError(f"{dataset.name} {dataset.split}: expected samples to train on, got none that can be read")
         self.dataset, self.seed = dataset, seed
         self._read: dict[int, Tensor] = {}
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
         """See :class:`Stream`. A batch may run over the end of an epoch."""
-        positions = np.arange(step * size, (step + 1) * size)
-        rows = [int(self._order(position // len(self.dataset))[position % len(self.dataset)]) for position in positions]
-        return torch.stack([self._image(row) for row in rows]), [self.dataset.captions[row] for row in rows]
+        rows = self.rows(step, size)
+        return torch.stack([self._pixels(row) for row in rows]), [self.dataset.captions[row] for row in rows]
+
+    def rows(self, step: int, size: int) -> list[int]:
+        """Those of the dataset that ``batch(step, size)`` shows."""
+        return [self.at(position) for position in range(step * size, (step + 1) * size)]
+
+    def at(self, position: int) -> int:
+        """The row at a position of the endless order."""
+        epoch, place = divmod(position, len(self.dataset))
+        return int(self._order(epoch)[place])
 
     @lru_cache(maxsize=2)  # noqa: B019  a stream lives as long as the training
     def _order(self, epoch: int) -> np.ndarray:
         return np.argsort(noise.uniform(noise.key("order", self.seed), epoch, np.arange(len(self.dataset))))
 
-    def _image(self, row: int) -> Tensor:
+    def _pixels(self, row: int) -> Tensor:
         if row not in self._read:
-            self._read[row] = self.dataset.image(row)
+            self._read[row] = pixels_of(self.dataset, row)
         return self._read[row]

@@ -84,7 +84,7 @@ def test_every_file_is_read_once() -> None:
 
 
 def test_a_dataset_without_pictures_is_refused() -> None:
-    with pytest.raises(ValueError, match="numbered train: expected pictures to train on, got none that can be read"):
+    with pytest.raises(ValueError, match="numbered train: expected samples to train on, got none that can be read"):
         ShuffledStream(Numbered(0))
 
 
