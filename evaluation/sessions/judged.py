@@ -25,6 +25,9 @@ CLASS_NAMES = "class names"  # in the truth of clips of files: what they show, a
 
 def clipsim(state: Run, data: Splits, judge: judges.ClipJudge) -> list[Measure]:
     """CLIPSIM of the samples whose captions have a word that the judge knows; none where no test caption has."""
+    if data.wordless:
+        state.skip("CLIPSIM", f"{data.splits[0].dataset.name} has no captions")
+        return []
     captions = [caption for split in data.splits for caption in split.test.captions]
     strange = [caption for caption, known in zip(captions, judge.knows(captions), strict=True) if not known]
     if strange:

@@ -96,13 +96,16 @@ class FrozenList:
         return digest, name, identity
 
 
-def every_caption(listing: Listing) -> Choice:
-    """Every sample on the disk with each of its captions, which is what a training reads; without any, every sample."""
+def every_caption(listing: Listing, num: int | None = None) -> Choice:
+    """Every sample on the disk with each of its captions, which is what a training reads; without any, every sample.
+
+    The first ``num`` of them where it is given.
+    """
     samples = listing.samples
     if not any(sample.captions for sample in samples):
-        names = tuple(sample.id for sample in samples)
+        names = tuple(sample.id for sample in samples)[:num]
         return Choice(names, (), names, len(names))
-    rows = [(sample, place) for sample in samples for place in range(len(sample.captions))]
+    rows = [(sample, place) for sample in samples for place in range(len(sample.captions))][:num]
     return Choice(
         samples=tuple(sample.id for sample, _ in rows),
         captions=tuple(place for _, place in rows),

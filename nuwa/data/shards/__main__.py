@@ -26,11 +26,12 @@ class WriteOptions:
     """Encode a dataset once into shards, or go on where the last run stopped."""
 
     tokenizer: Path  # a tokenizer's weights, or a folder: a checkpoint, or a run such as runs/eval-t2i
-    data: str = "sprites"  # sprites, sprites-clips or coco
+    data: str = "sprites"  # sprites, sprites-clips, or a dataset of files by its reader's name
     root: Path | None = None  # folder of the dataset
     split: str = "train"
     num: int | None = None  # samples; all where not given
-    frames: int = 5  # of a clip of sprites
+    frames: int = 5  # of a clip
+    fps: float = 2.5  # frames a second that are read of clips of files
     text: Path | None = (
         None  # checkpoint folder whose text ids to use; the smallest vocabulary of the captions otherwise
     )
@@ -64,7 +65,14 @@ def write(options: WriteOptions) -> None:
     tokenizer = load_vqgan(options.tokenizer).to(pick_device(options.device))
     size_px = options.read_px or tokenizer.config.size_px
     samples = SOURCES[options.data](
-        SourceOptions(split=options.split, root=options.root, num=options.num, size_px=size_px, frames=options.frames)
+        SourceOptions(
+            split=options.split,
+            root=options.root,
+            num=options.num,
+            size_px=size_px,
+            frames=options.frames,
+            fps=options.fps,
+        )
     )
     found = write_shards(
         samples,

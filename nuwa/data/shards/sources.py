@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from nuwa.data.coco import CocoCaptions
+from nuwa.data.limits import guard
+from nuwa.data.listed import ListedClips, ListedPictures
+from nuwa.data.lists import every_caption
+from nuwa.data.readers import READERS
 from nuwa.data.shards.encode import Samples
 from nuwa.data.sprites.clip_dataset import SpritesClips
 from nuwa.data.sprites.dataset import SpritesPictures
+from nuwa.data.video import FrameRule
 from nuwa.registry import Registry
 
 
@@ -23,6 +29,7 @@ class SourceOptions:
     num: int | None  # all where None
     size_px: int
     frames: int
+    fps: float = 2.5  # of clips of files
 
 
 SOURCES: Registry[Callable[[SourceOptions], Samples]] = Registry("dataset")
@@ -49,6 +56,23 @@ def coco(options: SourceOptions) -> Samples:
         raise ValueError(f"coco: expected the split train or val, got {options.split!r}")
     split: Literal["train", "val"] = "train" if options.split == "train" else "val"
     return CocoCaptions(options.root, split, size_px=options.size_px, limit=options.num)
+
+
+def of_files(name: str, options: SourceOptions) -> Samples:
+    """A split of the dataset of reader ``name``, a sample for each caption; clips where its first sample is one."""
+    if options.root is None:
+        raise ValueError(f"{name}: expected --root with the dataset's files, got none; docs/data.md shows the folder")
+    listing = READERS[name](options.root, options.split)
+    guard(f"{name} {listing.split}", listing.skipped, len(listing) + len(listing.skipped))
+    choice = every_caption(listing, options.num)
+    if listing.samples[0].kind == "picture":
+        return ListedPictures(listing, choice, options.size_px)
+    return ListedClips(listing, choice, options.size_px, FrameRule(num_frames=options.frames, fps=options.fps))
+
+
+for _name in READERS:
+    if _name != "coco":  # which has its own, above
+        SOURCES.add(_name, partial(of_files, _name))
 
 
 NUM_SPRITES = 65_536

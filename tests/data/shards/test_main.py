@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_shards import tokenizer
+from small_datasets import BUILD
 
+from nuwa.data.readers import READERS
 from nuwa.data.shards import Shards
 from nuwa.data.shards.__main__ import main
 from nuwa.errors import run_cli
@@ -55,11 +57,25 @@ def test_coco(options: list[str], tmp_path: Path, make_coco: Callable[..., Path]
     assert [line.id for line in shards.lines(np.arange(5))] == ["12", "14", "25", "31", "40"]
 
 
+@pytest.mark.parametrize("name", [name for name in READERS if name != "coco"])
+def test_every_reader(options: list[str], tmp_path: Path, name: str) -> None:
+    BUILD[name](tmp_path / "data")
+    split = READERS[name](tmp_path / "data").split
+    main([*options, "--data", name, "--root", str(tmp_path / "data"), "--split", split, "--frames", "3", "--fps", "10"])
+    shards = Shards(tmp_path / "out", tokenizer())
+    captions = {"msr-vtt": 6, "vatex": 6, "folder": 6}.get(name, 3)  # of three samples
+    assert (shards.plan.dataset, shards.plan.split, len(shards)) == (name, split, captions)
+    kind = READERS[name](tmp_path / "data").samples[0].kind
+    assert shards.grid.t == (3 if kind == "clip" else 1)
+    assert len({line.id for line in shards.lines(np.arange(captions))}) == captions
+
+
 @pytest.mark.parametrize(
     ("more", "sentence"),
     [
         (["--data", "spirtes"], "unknown dataset 'spirtes'; did you mean 'sprites'?"),
         (["--data", "coco"], "coco: expected --root with annotations/"),
+        (["--data", "kinetics"], "kinetics: expected --root with the dataset's files, got none"),
         (["--data", "coco", "--root", ".", "--split", "test"], "coco: expected the split train or val, got 'test'"),
         (["--tokenizer", "nowhere"], "tokenizer: expected a weights file"),
         (["--views", "mirror"], "unknown view 'mirror'"),
