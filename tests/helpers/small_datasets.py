@@ -125,7 +125,6 @@ def bair(root: Path) -> Path:
 
 
 def vspw(root: Path) -> Path:
-    root.mkdir(parents=True, exist_ok=True)
     names = ("1001_5z_aViGHgxs", "127_-hIVCYO4C90", "99_a")
     for split in ("train", "val", "test"):
         (root / f"{split}.txt").write_text("".join(f"{name}\n" for name in names) if split == "val" else "other\n")

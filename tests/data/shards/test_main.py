@@ -59,6 +59,7 @@ def test_coco(options: list[str], tmp_path: Path, make_coco: Callable[..., Path]
 
 @pytest.mark.parametrize("name", [name for name in READERS if name != "coco"])
 def test_every_reader(options: list[str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "data").mkdir()
     BUILD[name](tmp_path / "data")
     split = READERS[name](tmp_path / "data").split
     main([*options, "--data", name, "--root", str(tmp_path / "data"), "--split", split, "--frames", "3", "--fps", "10"])

@@ -153,7 +153,7 @@ def test_clips_without_words_are_predicted(checkpoint: Path, tmp_path: Path) -> 
 
 
 def test_sketches_of_clips_are_trained_on(tmp_path: Path) -> None:
-    root = tmp_path / "VSPW"
+    (root := tmp_path / "VSPW").mkdir()
     BUILD["vspw"](root)
     for folder in (root / "data").glob("*/*"):
         last = max(folder.iterdir())
@@ -187,6 +187,7 @@ def test_sketches_of_clips_are_trained_on(tmp_path: Path) -> None:
 def test_what_a_dataset_lacks_ends_in_one_sentence(
     task: str, name: str, more: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "data").mkdir()
     BUILD[name](tmp_path / "data")
     options = [
         "--data",
