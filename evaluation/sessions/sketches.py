@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evaluation import judges
+from evaluation import judges, weights
 from evaluation.metrics import (
     DetectedFrequencyWeightedIoU,
     DetectedMeanIoU,
@@ -24,7 +24,6 @@ from evaluation.sessions.measures import Measure, beside
 from evaluation.sessions.samples import Samples
 from evaluation.sessions.splits import Splits
 from evaluation.sessions.standard import Way
-from evaluation.weights import WEIGHTS
 from nuwa.system import Nuwa
 
 AT_ONCE = 256  # frames
@@ -63,7 +62,7 @@ def detected(state: Run, data: Splits) -> list[Measure]:
         segmenter, protocols, true = judges.load_segmenter(state.device), sprites.DETECTED, _as_they_are
     elif data.class_set == COCO:
         protocols, folder, classes = segments.DETECTED, state.options.weights, data.classes
-        file = WEIGHTS[protocols["pa"].network].file
+        file = weights.WEIGHTS[protocols["pa"].network].file
         if folder is None or not (folder / file).is_file():
             state.skip(
                 "Detected PA, FWIoU and mIoU", f"a segmenter is needed, and --weights names no folder with {file}"

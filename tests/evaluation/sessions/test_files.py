@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from small_datasets import BUILD
 
 from evaluation.__main__ import main
+from evaluation.features.segmenter import VOC_CLASSES
+from evaluation.metrics.action_accuracy import KINETICS_400
+from evaluation.protocols import ActionAccuracyProtocol
 from evaluation.records import Record, read_record
+from evaluation.sessions import sketches
 from evaluation.sessions.files import of_files
+from evaluation.sessions.samples import Samples
 from evaluation.sessions.splits import SPLITS, SplitsOptions
 from nuwa import Nuwa
 from nuwa.data.readers import READERS
@@ -20,6 +27,9 @@ from nuwa.errors import run_cli
 PICTURES = ("coco", "conceptual-captions", "folder", "webdataset")
 CLIPS = tuple(name for name in READERS if name not in PICTURES)
 WITHOUT_WORDS = ("bair", "vspw")
+OTHER_NAMES = {"aeroplane": "airplane", "diningtable": "dining table", "motorbike": "motorcycle"}
+OTHER_NAMES |= {"pottedplant": "potted plant", "sofa": "couch", "tvmonitor": "tv"}
+COCO = tuple(OTHER_NAMES.get(name, name) for name in VOC_CLASSES)  # those of VOC, as MS-COCO calls them
 
 # A few samples are fewer than the features are wide, some of their words are never trained on, and grey clips use few codes.
 pytestmark = [
@@ -143,6 +153,50 @@ def test_a_checkpoint_is_scored_on_other_clips_with_the_words_that_its_judge_kno
     assert metrics(record) == {"FID-img", "FID-vid", "CLIPSIM"}  # "a man is cooking" has an "a"
     assert skipped(record)["split test"].endswith("2 of 3 samples are tested on, 1 trained on")
     assert "train" not in record.timings_s
+
+
+def test_classes_of_kinetics_are_counted_where_weights_hold_a_network(
+    trained: Path, kinetics: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that sees abseiling everywhere is right for two of the three clips, whoever made them."""
+    asked_for = []
+
+    def load(protocol: ActionAccuracyProtocol, folder: Path, _device: torch.device) -> object:
+        asked_for.append((protocol.id, folder))
+        answer = torch.eye(400)[KINETICS_400.index("abseiling")]
+        return lambda clips: SimpleNamespace(class_logits=answer.expand(len(clips), -1))
+
+    monkeypatch.setattr("evaluation.features.load_video_judge", load)
+    (tmp_path / "r3d_18-b3b3357e.pth").write_bytes(b"")
+    more = ["--checkpoint", str(trained / "checkpoint"), "--fps", "10", "--weights", str(tmp_path)]
+    record = run("t2v", "kinetics", kinetics, tmp_path / "out", *more)
+    assert asked_for == [("acc@r3d-18-1", tmp_path)]
+    for row in record.rows[:2]:
+        (acc,) = [metric for metric in row.metrics if metric.name == "acc"]
+        assert (acc.value, acc.n, acc.protocol) == (pytest.approx(2 / 3), 3, "acc@r3d-18-1")
+    assert "acc" not in skipped(record)
+
+
+def test_sketches_of_coco_are_compared_in_the_classes_of_a_published_segmenter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segmenter that sees buses everywhere is right where COCO has a bus, and wrong where it has a truck."""
+    loaded = lambda *_: lambda frames: torch.full((len(frames), 4, 4), VOC_CLASSES.index("bus"))  # noqa: E731
+    monkeypatch.setattr("evaluation.features.load_segmenter", loaded)
+    (tmp_path / "deeplabv3_resnet50_coco-cd0a2569.pth").write_bytes(b"")
+    options = SimpleNamespace(weights=tmp_path)
+    classes = ("background", "truck", "bus", *(name for name in COCO if name not in ("background", "truck", "bus")))
+    maps = torch.full((2, 4, 4), classes.index("truck"), dtype=torch.uint8)
+    maps[:, :1] = classes.index("bus")
+    pixels = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    samples = Samples(pixels=pixels, ids=["a", "b"], captions=["", ""], truth={"maps": maps})
+    state: Any = SimpleNamespace(options=options, device=torch.device("cpu"))
+    data: Any = SimpleNamespace(class_set="coco-things-1", classes=classes)
+    measure = sketches.detected(state, data)[0]
+    metric = measure.metric()
+    measure.feed(metric, samples)
+    (estimate,) = metric.estimates()
+    assert (estimate.protocol, estimate.value) == ("detected-pa@deeplabv3-resnet50-voc-1", 0.25)
 
 
 def test_clips_without_words_are_predicted(checkpoint: Path, tmp_path: Path) -> None:
