@@ -15,7 +15,7 @@ import numpy as np
 from evaluation.sessions.judged import CLASS_NAMES
 from evaluation.sessions.samples import Samples
 from evaluation.sessions.splits import SPLITS, Split, Splits, SplitsOptions
-from nuwa.data.captioned import Skipped
+from nuwa.data.captioned import Skipped, some
 from nuwa.data.divide import divide
 from nuwa.data.listed import ListedClips, ListedPictures
 from nuwa.data.lists import Choice, chosen, every_caption
@@ -87,10 +87,10 @@ def _open(listing: Listing, choice: Choice, options: SplitsOptions) -> Data:
 
 
 def _with_maps(listing: Listing, notes: list[Skipped]) -> Listing:
-    """The samples that have a map; the others are named."""
+    """The samples that have a map; how many have none is noted."""
     kept = tuple(sample for sample in listing.samples if sample.map is not None)
-    lacking = [sample.id for sample in listing.samples if sample.map is None]
-    notes += [Skipped(name, f"{listing.split}: it has no segmentation map") for name in lacking]
+    if lacking := [sample.id for sample in listing.samples if sample.map is None]:
+        notes.append(Skipped(f"split {listing.split}", f"{len(lacking)} samples have no map: {some(lacking)}"))
     return replace(listing, samples=kept)
 
 

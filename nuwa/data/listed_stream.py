@@ -81,7 +81,8 @@ class ListedStream(ShuffledStream):
                     return row, self._decoded(row, place)
                 except UnreadableImage as error:
                     self._bad[place] = Skipped(place, error.reason)
-                    self.broken.append(self._bad[place])
+                    if self._bad[place] not in self.broken:  # by the stream of the same clips' frames
+                        self.broken.append(self._bad[place])
                     number = len({place_of(self.dataset, each) for each in range(len(self.dataset))})
                     guard(f"{self.dataset.name} {self.dataset.split}", list(self._bad.values()), number)
             position += 1

@@ -102,6 +102,17 @@ def test_sketches_have_the_numbers_of_their_classes(name: str, classes: int, num
     assert torch.equal(held_out, test)
 
 
+def test_samples_without_a_map_are_left_out_of_sketches(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        BUILD["folder"](tmp_path / name)
+    lacking = SPLITS["folder"](asked(tmp_path, "folder")).splits[0].test.ids[0]
+    (tmp_path / f"{lacking}.mask.png").unlink()
+    data = SPLITS["folder"](asked(tmp_path, "folder", sketches=True))
+    assert len(data.splits[0].test) == 2
+    assert f"1 samples have no map: {lacking}" in [note.reason for note in data.notes]
+
+
 def test_a_broken_sample_of_the_test_is_named(tmp_path: Path) -> None:
     for number in range(45):
         shutil.copytree(BUILD["folder"](tmp_path / "one").parent, tmp_path / "all" / f"{number}", dirs_exist_ok=True)
