@@ -35,7 +35,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, SessionOptions]
 
 
 def test_every_session_gets_the_one_checkpoint(asked: dict[str, SessionOptions], tmp_path: Path) -> None:
-    all_tasks.run(AllOptions(preset="smoke-all", num=7, guidance=1.5, device="cpu", out=tmp_path))
+    all_tasks.run(AllOptions(preset="smoke", num=7, guidance=1.5, device="cpu", out=tmp_path))
     assert list(asked) == list(TASKS)
     for task, options in asked.items():
         assert type(options) is SESSIONS[task].options
@@ -50,7 +50,7 @@ def test_every_task_has_a_session() -> None:
 
 @pytest.fixture
 def of_clips(tmp_path: Path) -> Path:
-    preset = PRESETS["smoke-all"]().only("t2v", "v2v")
+    preset = PRESETS["smoke"]().only("t2v", "v2v")
     data = sprites_data(preset.tokenizer.model.size_px, preset.frames, num_held_out=8, num_captions=500)
     prepare(preset, data, tmp_path / "training", torch.device("cpu")).save_pretrained(tmp_path / "checkpoint")
     return tmp_path / "checkpoint"
