@@ -16,6 +16,7 @@ settings.load_profile("no deadline")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of this project."""
     parser.addoption("--slow", action="store_true", help="run tests that train or sample for more than a few seconds")
+    parser.addoption("--data", default=None, help="folder with coco-mini, kinetics-mini and bad-input")
     parser.addoption("--weights", default=None, help="folder with published network weights")
 
 
@@ -31,11 +32,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         absent["gpu"] = "needs a CUDA device"
     if not config.getoption("--slow"):
         absent["slow"] = "slow; run with --slow"
+    if config.getoption("--data") is None:
+        absent["real_files"] = "needs real files; name the folder of coco-mini, kinetics-mini and bad-input with --data"
     if config.getoption("--weights") is None:
         absent["weights"] = "needs published weights; name their folder with --weights"
     for item in items:
         for marker, reason in absent.items():
-            if marker in item.keywords:
+            if item.get_closest_marker(marker) is not None:  # keywords would match the names of folders too
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -28,7 +28,7 @@ def install(run: nox.Session, *extra: str) -> None:
     """Make ``.venv``, or bring it up to the pins where they have changed; ``extra`` dependency groups come on top."""
     if not PYTHON.exists():
         run.run(sys.executable, "-m", "venv", ".venv", external=True)
-    _install(run, "pins", "--editable", ".[evaluation,video,reports]", *_group("dev"))
+    _install(run, "pins", "--editable", ".[evaluation,video,data,reports]", *_group("dev"))
     for group in extra:
         _install(run, f"pins-{group}", *_group(group))
 
@@ -127,6 +127,13 @@ def tokenize(run: nox.Session) -> None:
     """Encode a dataset once into shards of tokens in runs/tokenize/; ``-- verify`` checks them, ``-- show`` describes them."""
     install(run)
     python(run, "-m", "nuwa.data.shards", *(run.posargs or ["--help"]))
+
+
+@session("data", default=False)
+def data(run: nox.Session) -> None:
+    """Look at a dataset before it is used: ``-- check --data NAME --root DIR`` reads it whole and writes its manifest."""
+    install(run)
+    python(run, "-m", "nuwa.data", *run.posargs)
 
 
 @session("judges", default=False)

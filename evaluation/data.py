@@ -15,6 +15,7 @@ from nuwa import files, noise
 from nuwa.data.captioned import CaptionedPictures, Skipped
 from nuwa.data.coco import CocoCaptions
 from nuwa.data.images import UnreadableImage
+from nuwa.data.limits import guard
 from nuwa.data.sources import HeldOut, Source
 from nuwa.data.sprites import Scenes
 from nuwa.data.sprites.dataset import SpritesPictures
@@ -148,6 +149,8 @@ def coco(options: DataOptions) -> EvaluationData:
         raise ValueError("coco: expected --root with annotations/ and the folders of pictures, got none")
     val = CocoCaptions(options.root, "val", size_px=options.size_px)
     train = CocoCaptions(options.root, "train", size_px=options.size_px)
+    for each in (val, train):
+        guard(f"coco {each.split}", each.skipped, len(each) + len(each.skipped))
     test = Pictures(val, _one_caption_a_picture(val, options.num, options.seed))
     other = Pictures(train, _one_caption_a_picture(train, len(test.rows), options.seed))
     vgg = options.weights / perceptual.VGG16_FILE if options.weights is not None else None

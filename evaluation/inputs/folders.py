@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -126,11 +125,6 @@ def tree(root: Path) -> list[tuple[str, Path]]:
 def is_picture(name: str) -> bool:
     """Whether the name ends like that of a picture."""
     return PurePosixPath(name).suffix.lower() in SUFFIXES
-
-
-def natural(name: str) -> list[tuple[int, int | str]]:
-    """A sorting key in which numbers count as numbers."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def passed_over(names: Iterable[str], what: str) -> list[Skipped]:

@@ -17,13 +17,14 @@ from evaluation.inputs.folders import (
     PictureFile,
     PictureMember,
     is_picture,
-    natural,
     passed_over,
     tree,
 )
 from evaluation.inputs.source import Source, Unit
 from evaluation.inputs.statistics import is_statistics
-from evaluation.inputs.videos import Cut, VideoClip, VideoFrames, is_video, require_pyav
+from evaluation.inputs.videos import Cut, VideoClip, VideoFrames
+from nuwa.data.readers.walk import natural
+from nuwa.data.video import is_video, require_pyav
 
 Pictures = str | Path | Tensor | np.ndarray[Any, Any] | Iterable[Any]
 

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from evaluation.inputs.ahead import ahead, background
+from nuwa.data.ahead import ahead, background
 from nuwa.data.captioned import Skipped
 from nuwa.data.images import UnreadableImage
 

@@ -1,41 +1,18 @@
-"""Video files as frames or as clips, decoded by PyAV (the extra ``video``); the only user of PyAV in this package."""
+"""Video files as frames or as clips, decoded by :mod:`nuwa.data.video`."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from evaluation.inputs.source import Loaded
 from nuwa import files
 from nuwa.data.captioned import Skipped
 from nuwa.data.images import UnreadableImage
-
-SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg"})
-"""Endings of the video files that are looked for, lower case."""
-
-
-_MAX_BYTES = 1 << 30  # of the frames of one file
-
-
-def is_video(name: str) -> bool:
-    """Whether the name ends like that of a video."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
-
-
-def require_pyav() -> Any:
-    """PyAV. ValueError where it is not installed."""
-    try:
-        import av
-    except ImportError as error:
-        raise ValueError("videos: expected PyAV, which is not installed; pip install 'nuwa[video]'") from error
-    return av
+from nuwa.data.video import read_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +60,7 @@ class VideoFrames:
 
     def load(self) -> Loaded:
         """All frames that can be decoded, (3, h, w) each, as ``id#000012``."""
-        frames, damaged = _decode(self.path)
+        frames, damaged = read_frames(self.path)
         lost = (Skipped(self.id, f"{damaged} of its frames cannot be decoded"),) if damaged else ()
         return Loaded(samples=tuple((f"{self.id}#{i:06d}", frame) for i, frame in enumerate(frames)), skipped=lost)
 
@@ -103,59 +80,11 @@ class VideoClip:
 
     def load(self) -> Loaded:
         """The clip (t, 3, h, w)."""
-        frames, damaged = _decode(self.path, self.cut.stop)
+        frames, damaged = read_frames(self.path, self.cut.stop)
         if damaged:
             raise UnreadableImage(self.path, f"{damaged} of its frames cannot be decoded")
         self.cut.check(self.path, len(frames))
         return Loaded.one(self.id, torch.stack(frames[:: self.cut.step]))
-
-
-def _decode(path: Path, stop: int | None = None) -> tuple[list[Tensor], int]:
-    """The first frames (3, h, w) RGB of the first video stream, and how many packets or frames were damaged."""
-    av = require_pyav()
-    frames: list[Tensor] = []
-    damaged = num_bytes = 0
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UnreadableImage(path, "it has no video stream")
-            stream = container.streams.video[0]
-            stream.thread_type = "NONE"  # files are decoded side by side
-            for frame in _frames(av, container, stream):
-                if stop is not None and len(frames) >= stop:
-                    break
-                if frame is None or frame.is_corrupt:
-                    damaged += 1
-                    continue
-                pixels = np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
-                frames.append(torch.from_numpy(pixels).movedim(-1, 0).contiguous())
-                num_bytes += pixels.nbytes
-                if num_bytes > _MAX_BYTES:
-                    raise UnreadableImage(path, f"its frames take more than {_MAX_BYTES >> 30} GiB; cut it into clips")
-    except UnreadableImage:
-        raise
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise UnreadableImage(path, getattr(error, "strerror", None) or str(error)) from error
-    if not frames:
-        raise UnreadableImage(path, "none of its frames can be decoded")
-    return frames, damaged
-
-
-def _frames(av: Any, container: Any, stream: Any) -> Iterator[Any]:
-    """Frames in the order they are shown, ``None`` for a packet that cannot be decoded."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-            found = packet.decode()
-        except StopIteration:
-            return
-        except av.error.EOFError:
-            return
-        except av.error.InvalidDataError:
-            yield None
-            continue
-        yield from found
 
 
 def _sha256(path: Path) -> str:

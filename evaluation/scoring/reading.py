@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from evaluation.inputs.ahead import Waiting, ahead, background
 from evaluation.inputs.source import Loaded, Source, Unit, batches, digest, fingerprint
 from evaluation.scoring.cache import Cache, Entry
 from evaluation.scoring.views import Judges, View
+from nuwa.data.ahead import Waiting, ahead, background
 from nuwa.data.captioned import Skipped
 from nuwa.progress import progress
 

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from nuwa import noise
 from nuwa.data.captioned import Skipped, some
-from nuwa.data.coco_files import find_year, read_tables
+from nuwa.data.coco_files import find_year, read_segments, read_tables
 from nuwa.data.images import find_unreadable, read_image, resize_square, resize_square_labels
 from nuwa.tokenizers.text import clean
 
 if TYPE_CHECKING:
     from nuwa.data.coco_segments import CocoSegments
 
-_FIELDS = {
+FIELDS = {
     "images": {"id": int, "file_name": str, "height": int, "width": int},
     "annotations": {"id": int, "image_id": int, "caption": str},
 }
@@ -74,7 +74,7 @@ class CocoCaptions:
         self.root, self.split, self.size_px = Path(root), split, size_px
         self.version = find_year(self.root, split) if year is None else year
         self._json = self.root / "annotations" / f"captions_{split}{self.version}.json"
-        tables = read_tables(self._json, _FIELDS)
+        tables = read_tables(self._json, FIELDS)
         images = {image["id"]: image for image in tables["images"]}
         chosen = self._choose(tables["annotations"], caption_ids, limit)
         reasons = self._faults(chosen, images, allow_missing)
@@ -122,11 +122,7 @@ class CocoCaptions:
     @cached_property
     def segments(self) -> CocoSegments:
         """The instances of this split, read when first asked for. Needs pycocotools."""
-        try:
-            from nuwa.data.coco_segments import CocoSegments
-        except ModuleNotFoundError as error:
-            raise ValueError("COCO's segmentation maps need pycocotools; python -m pip install pycocotools") from error
-        return CocoSegments(self.root / "annotations" / f"instances_{self.split}{self.version}.json")
+        return read_segments(self.root / "annotations" / f"instances_{self.split}{self.version}.json")
 
     def segmentation(self, index: int) -> Tensor:
         """Class of every pixel of picture ``index``, int64 (size_px, size_px); names are in ``segments.classes``."""

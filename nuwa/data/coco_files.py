@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nuwa.data.coco_segments import CocoSegments
 
 YEARS = ("2014", "2017")
 
@@ -42,6 +45,15 @@ def read_tables(path: Path, fields: Mapping[str, Mapping[str, type]]) -> dict[st
     if not isinstance(document, dict):
         raise _not_coco(path, f"expected an object, got {type(document).__name__}")
     return {table: _checked(path, table, document.get(table), keys) for table, keys in fields.items()}
+
+
+def read_segments(path: Path) -> CocoSegments:
+    """The segmentation maps of ``instances_*.json``. ValueError where it is not COCO's, or pycocotools is missing."""
+    try:
+        from nuwa.data.coco_segments import CocoSegments
+    except ModuleNotFoundError as error:
+        raise ValueError("COCO's segmentation maps need pycocotools; python -m pip install pycocotools") from error
+    return CocoSegments(path)
 
 
 def _checked(path: Path, table: str, entries: Any, keys: Mapping[str, type]) -> list[dict[str, Any]]:

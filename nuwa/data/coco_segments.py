@@ -49,9 +49,13 @@ class CocoSegments:
                 )
             self._instances[instance["image_id"]].append(instance)
 
+    def has(self, image_id: int) -> bool:
+        """Whether the picture is listed."""
+        return image_id in self._sizes
+
     def labels(self, image_id: int) -> NDArray[np.int64]:
         """Class of every pixel of a picture, int64 (h, w) in [0, len(classes)). ValueError for an unknown picture."""
-        if image_id not in self._sizes:
+        if not self.has(image_id):
             raise ValueError(
                 f"{self._path} does not list picture {image_id}; use the instances of the same split and year"
             )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -67,17 +68,31 @@ def decode_image(data: bytes, name: str | Path, *, orient: bool = True) -> Tenso
     return _to_tensor(_decode(Path(name), orient=orient, data=data))
 
 
+def read_square(path: str | Path, size_px: int, *, orient: bool = True) -> Tensor:
+    """``resize_square(read_image(path), size_px)`` without a copy of the whole picture: uint8 (3, size_px, size_px)."""
+    return _to_tensor(_square(_decode(Path(path), orient=orient), size_px))
+
+
+def decode_square(data: bytes, name: str | Path, size_px: int, *, orient: bool = True) -> Tensor:
+    """:func:`read_square` for the bytes of a picture file that lies in an archive; errors call it ``name``."""
+    return _to_tensor(_square(_decode(Path(name), orient=orient, data=data), size_px))
+
+
 def resize_square(image: Tensor, size_px: int) -> Tensor:
     """Cut and resize uint8 (3, h, w) to (3, size_px, size_px) by ``RESIZE_RULE``."""
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
         got = f"{image.dtype} {tuple(image.shape)}"
         raise ValueError(f"picture: expected uint8 (3, h, w), got {got}; use read_image, or convert it first")
-    top, left, side = _central_square(image.shape[1], image.shape[2], size_px)
-    square = image[:, top : top + side, left : left + side]
+    return torch.from_numpy(square_pixels(image.permute(1, 2, 0).numpy(), size_px)).permute(2, 0, 1).contiguous()
+
+
+def square_pixels(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """:func:`resize_square` for uint8 (h, w, 3), as decoders give it: (size_px, size_px, 3)."""
+    top, left, side = _central_square(pixels.shape[0], pixels.shape[1], size_px)
+    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
     if side == size_px:
-        return square.contiguous()
-    picture = Image.fromarray(square.permute(1, 2, 0).contiguous().numpy())
-    return _to_tensor(picture.resize((size_px, size_px), Image.Resampling.BICUBIC))
+        return square
+    return np.array(Image.fromarray(square).resize((size_px, size_px), Image.Resampling.BICUBIC))
 
 
 def resize_square_labels(labels: Tensor, size_px: int) -> Tensor:
@@ -183,6 +198,13 @@ def _central_square(height: int, width: int, size_px: int) -> tuple[int, int, in
         )
     side = min(height, width)
     return (height - side) // 2, (width - side) // 2, side
+
+
+def _square(image: Image.Image, size_px: int) -> Image.Image:
+    """The central square of a picture, resized."""
+    top, left, side = _central_square(image.height, image.width, size_px)
+    square = image.crop((left, top, left + side, top + side))
+    return square if side == size_px else square.resize((size_px, size_px), Image.Resampling.BICUBIC)
 
 
 def _to_tensor(image: Image.Image) -> Tensor:

@@ -181,6 +181,15 @@ def clean(caption: str) -> str:
     return str(module.whitespace_clean(module.basic_clean(caption))).lower()
 
 
+def num_tokens(caption: str) -> int:
+    """How many tokens CLIP needs for a caption, with its start and end; it reads no more than 77.
+
+    >>> num_tokens("a red bus")
+    5
+    """
+    return sum(len(_bpe_pieces(word)) for word in _split(caption)) + 2
+
+
 def _split(caption: str) -> list[str]:
     return list(clip_bpe().pat.findall(clean(caption)))
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.inputs.ahead import Waiting, ahead, background
+from nuwa.data.ahead import Waiting, ahead, background
 
 
 @given(st.lists(st.integers(), max_size=30), st.integers(1, 4), st.integers(1, 9))
