@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,16 +21,16 @@ from nuwa.training.prepare import prepare
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, SessionOptions]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, SessionOptions]:
     """What each session was asked for, which here does nothing else."""
     found: dict[str, SessionOptions] = {}
+
+    def asked_of(task: str, options: SessionOptions) -> object:
+        found[task] = options
+        return object()  # in place of a record
+
     for task in SESSIONS:
-        session = SESSIONS[task]
-        monkeypatch.setitem(
-            SESSIONS._parts,
-            task,
-            type(session)(session.options, lambda options, task=task: found.update({task: options})),
-        )
+        monkeypatch.setitem(SESSIONS._parts, task, replace(SESSIONS[task], run=partial(asked_of, task)))
     monkeypatch.setattr(
         all_tasks, "sprites_data", lambda *sizes: sprites_data(*sizes, num_held_out=8, num_captions=500)
     )
