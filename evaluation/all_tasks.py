@@ -20,7 +20,7 @@ from nuwa.training.precision import pick_device
 class AllOptions(SessionOptions):
     """All tasks on sprites from one checkpoint, each scored by its own session; a folder for each, and one report."""
 
-    preset: str = "tiny-all"  # sizes and training of the model: tiny-all, or smoke-all (seconds, for trying things out)
+    preset: str = "tiny"  # sizes and training of the model: tiny, or smoke (seconds, for trying things out)
     num: int | None = None  # samples to score of each split of each task; each session's own number where not given
     out: Path = Path("runs/eval-all")  # folder for everything that is made
 

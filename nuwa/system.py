@@ -249,7 +249,7 @@ class Nuwa:
         """Read what :meth:`save_pretrained` wrote. ValueError where a file is missing or is not one of these."""
         folder = Path(folder)
         _check_there(folder, CONFIG_FILE)
-        config = _read_config(folder / CONFIG_FILE)
+        config = read_config(folder / CONFIG_FILE)
         sketch = config["sketch_tokenizer"]
         system = cls(
             VQGAN(VQGANConfig.from_dict(config["tokenizer"])),
@@ -273,7 +273,7 @@ def _check_there(folder: Path, *names: str) -> None:
         raise ValueError(f"{folder}: expected {' and '.join(missing)}, found none; is it a checkpoint folder?")
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
     """The content of a config file. ValueError where it is no JSON, of another format, or lacks a part."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

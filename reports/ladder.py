@@ -57,7 +57,7 @@ def ladders(frame: pd.DataFrame, task: str) -> list[Ladder]:
     own and no ladder.
     """
     found = []
-    frame = leading(frame[frame["data"] == frame["data"].iloc[0]], task)
+    frame = leading(frame[frame["data"].isin(frame["data"].iloc[:1])], task)
     for metric in leading_columns(task):
         if metric in FID_K[1:]:
             continue

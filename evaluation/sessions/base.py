@@ -35,7 +35,7 @@ class SessionOptions:
     """What every session takes. A session's own options are a subclass; its docstring is the help."""
 
     num: int | None = None  # samples to score; the data set's own number where not given
-    preset: str = "tiny"  # tiny; smoke to try things out in seconds; tiny-all; paper-image: sizes and training
+    preset: str = "tiny"  # sizes and training: tiny, small (a GPU), smoke (seconds, for trying things out)
     guidance: float | None = None  # how much captions are strengthened, 1 is not at all; the preset's where not given
     temperature: float | None = None  # divides the logits: below 1 likelier tokens; the preset's where not given
     top_k: int | None = None  # draw from the k likeliest tokens only; from all where not given

@@ -25,7 +25,7 @@ from nuwa.training.on_sprites import sprites_data
 class EditOptions(SessionOptions):
     """What both sessions take."""
 
-    preset: str = "tiny-all"  # sizes and training of the model: tiny-all, or smoke-all (seconds, for trying things out)
+    preset: str = "tiny"  # sizes and training of the model: tiny, or smoke (seconds, for trying things out)
     num: int | None = None  # edits to score of each split; 512 where not given
 
 

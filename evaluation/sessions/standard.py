@@ -33,7 +33,7 @@ Pixels = Callable[[Samples], Tensor]
 class SplitOptions(SessionOptions):
     """What a session takes that scores every split of a dataset."""
 
-    preset: str = "tiny-all"  # sizes and training of the model: tiny-all, or smoke-all (seconds, for trying things out)
+    preset: str = "tiny"  # sizes and training of the model: tiny, or smoke (seconds, for trying things out)
     data: str = "sprites"  # what to train on and to score against: sprites, or a dataset of files by its reader's name
     root: Path | None = None  # folder of the dataset, where it is one of files
     num: int | None = None  # samples to score of each split; 512 of sprites and all of files where not given

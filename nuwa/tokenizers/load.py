@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nuwa.system import MODEL_FILE, TOKENIZER_FILE
+from nuwa.system import CONFIG_FILE, TOKENIZER_FILE, read_config
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.training import checkpoint
@@ -25,10 +25,16 @@ def load_vqgan(path: str | Path) -> VQGAN:
             f"tokenizer: expected a weights file, or a folder with {' or '.join(PLACES)}, got {path}; train one first, "
             "such as with nox -s eval-t2i"
         )
-    config = checkpoint.read_config(found[0])
-    sizes = config.get("tokenizer", config.get("model"))
-    if not isinstance(sizes, dict) or "widths" not in sizes:
-        raise ValueError(f"{found[0]}: expected the weights of a VQ-GAN, got a config of {', '.join(sorted(config))}")
+    beside = found[0].with_name(CONFIG_FILE)  # a checkpoint's networks share one file of sizes
+    if found[0].name == TOKENIZER_FILE and beside.is_file():
+        sizes = read_config(beside)["tokenizer"]
+    else:
+        config = checkpoint.read_config(found[0])
+        sizes = config.get("model")
+        if not isinstance(sizes, dict) or "widths" not in sizes:
+            raise ValueError(
+                f"{found[0]}: expected the weights of a VQ-GAN, got a config of {', '.join(sorted(config))}"
+            )
     model = VQGAN(VQGANConfig.from_dict(sizes))
     checkpoint.load_weights(found[0], model)
     return model.eval()
@@ -36,8 +42,7 @@ def load_vqgan(path: str | Path) -> VQGAN:
 
 def load_text(folder: str | Path) -> TextTokenizer:
     """The text tokenizer of a checkpoint folder, without its model. ValueError where there is none."""
-    path = Path(folder) / MODEL_FILE
-    config = checkpoint.read_config(path) if path.is_file() else {}
-    if "text" not in config:
-        raise ValueError(f"text: expected a checkpoint folder with {MODEL_FILE}, got {folder}")
-    return TextTokenizer.from_dict(config["text"])
+    path = Path(folder) / CONFIG_FILE
+    if not path.is_file():
+        raise ValueError(f"text: expected a checkpoint folder with {CONFIG_FILE}, got {folder}")
+    return TextTokenizer.from_dict(read_config(path)["text"])

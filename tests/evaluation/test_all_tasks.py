@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from evaluation import all_tasks
+from evaluation.__main__ import main
 from evaluation.all_tasks import AllOptions
 from evaluation.sessions import SESSIONS, SessionOptions
+from nuwa.errors import run_cli
 from nuwa.presets import PRESETS
 from nuwa.tasks import TASKS
 from nuwa.training.on_sprites import sprites_data
@@ -18,16 +21,16 @@ from nuwa.training.prepare import prepare
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, SessionOptions]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, SessionOptions]:
     """What each session was asked for, which here does nothing else."""
     found: dict[str, SessionOptions] = {}
+
+    def asked_of(task: str, options: SessionOptions) -> object:
+        found[task] = options
+        return object()  # in place of a record
+
     for task in SESSIONS:
-        session = SESSIONS[task]
-        monkeypatch.setitem(
-            SESSIONS._parts,
-            task,
-            type(session)(session.options, lambda options, task=task: found.update({task: options})),
-        )
+        monkeypatch.setitem(SESSIONS._parts, task, replace(SESSIONS[task], run=partial(asked_of, task)))
     monkeypatch.setattr(
         all_tasks, "sprites_data", lambda *sizes: sprites_data(*sizes, num_held_out=8, num_captions=500)
     )
@@ -35,7 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, SessionOptions]
 
 
 def test_every_session_gets_the_one_checkpoint(asked: dict[str, SessionOptions], tmp_path: Path) -> None:
-    all_tasks.run(AllOptions(preset="smoke-all", num=7, guidance=1.5, device="cpu", out=tmp_path))
+    all_tasks.run(AllOptions(preset="smoke", num=7, guidance=1.5, device="cpu", out=tmp_path))
     assert list(asked) == list(TASKS)
     for task, options in asked.items():
         assert type(options) is SESSIONS[task].options
@@ -48,12 +51,12 @@ def test_every_task_has_a_session() -> None:
     assert set(SESSIONS) == set(TASKS)
 
 
-@pytest.fixture
-def of_clips(tmp_path: Path) -> Path:
-    preset = PRESETS["smoke-all"]().only("t2v", "v2v")
+@pytest.fixture(scope="module")
+def of_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, preset = tmp_path_factory.mktemp("of-clips"), PRESETS["smoke"]().only("t2v", "v2v")
     data = sprites_data(preset.tokenizer.model.size_px, preset.frames, num_held_out=8, num_captions=500)
-    prepare(preset, data, tmp_path / "training", torch.device("cpu")).save_pretrained(tmp_path / "checkpoint")
-    return tmp_path / "checkpoint"
+    prepare(preset, data, folder / "training", torch.device("cpu")).save_pretrained(folder / "checkpoint")
+    return folder / "checkpoint"
 
 
 def test_what_the_checkpoint_cannot_do_is_left_out_and_named(
@@ -66,3 +69,12 @@ def test_what_the_checkpoint_cannot_do_is_left_out_and_named(
     assert first.startswith("left out: ")
     assert "s2i" in first
     assert not (tmp_path / "out" / "checkpoint").exists()
+
+
+def test_a_checkpoint_of_other_tasks_is_refused_by_a_session(
+    of_clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_cli(main, ["s2v", "--checkpoint", str(of_clips), "--out", str(tmp_path / "out")]) == 2
+    sentence = capsys.readouterr().err
+    assert "expected a model trained for s2v, got one for t2v, v2v" in sentence
+    assert sentence.count("\n") == 1

@@ -87,3 +87,11 @@ def test_one_ladder_for_all_blurs(base_record):
 def test_no_ladder_without_a_model_or_a_reference(ladder):
     assert ladder(True, real=1.0, baseline=2.0) == []
     assert ladder(True, model=1.0) == []
+
+
+def test_rows_of_another_split_are_on_no_line(make_record):
+    record = make_record()
+    other = {"split": "test-unseen", "split_fingerprint": "0" * 16}
+    again = [dataclasses.replace(row, name=f"{row.name}, unseen", sampling=other) for row in record.rows]
+    both = make_record(rows=(*record.rows, *again))
+    assert ladders(tidy({"run": both}), "t2i") == ladders(tidy({"run": record}), "t2i")

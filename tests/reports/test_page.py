@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from evaluation import records
-from reports.page import build_page, run_page
+from reports.columns import title_of
+from reports.page import Section, build_page, run_page
 from reports.runs import read_run
 from reports.tables import build_tables
 
@@ -210,7 +211,8 @@ def test_a_record_without_rows_is_a_page(bare_page, make_record):
 
 
 def test_all_tables_on_one_page(published, make_record):
-    sections = [(task, build_tables({}, task, published)) for task in ("t2v", "v2v")]
+    tables = {task: build_tables({}, task, published) for task in ("t2v", "v2v")}
+    sections = [Section(title=title_of(task), tables=tables[task]) for task in tables]
     page = Page(build_page({"eval-t2i": make_record()}, sections, ["A note."]))
     assert len(page.all("table")) == 2 + 2
     assert "Text to video" in page.text

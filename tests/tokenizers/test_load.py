@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nuwa import files
+from nuwa import Nuwa, files
+from nuwa.model.config import ModelSizes
+from nuwa.model.nuwa import NuwaModel
 from nuwa.tokenizers.digest import weights_sha256
 from nuwa.tokenizers.load import load_vqgan
+from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.training import checkpoint
 
@@ -27,10 +30,21 @@ def vqgan(seed: int = 0) -> VQGAN:
     return VQGAN(CONFIG)
 
 
+def put(path: Path, key: str) -> None:
+    """The tokenizer as whoever leaves it there writes it."""
+    if key == "model":
+        checkpoint.save_weights(path, vqgan(), {key: asdict(CONFIG)})
+        return
+    text = TextTokenizer.from_captions(["a red circle"])
+    sizes = ModelSizes(d=16, num_heads=2, encoder_layers=1, decoder_layers=1)
+    model = NuwaModel(sizes.on(CONFIG.grid(), num_codes=CONFIG.num_codes, vocab_size=text.vocab_size))
+    Nuwa(vqgan(), text, model).save_pretrained(path.parent)
+
+
 @pytest.mark.parametrize("whole", [True, False], ids=["folder", "file"])
 @pytest.mark.parametrize(("place", "key"), PLACES)
 def test_every_place(tmp_path: Path, place: str, key: str, whole: bool) -> None:
-    checkpoint.save_weights(tmp_path / place, vqgan(), {key: asdict(CONFIG)})
+    put(tmp_path / place, key)
     found = load_vqgan(tmp_path if whole else tmp_path / place)
     assert found.config == CONFIG
     assert not found.training
@@ -42,7 +56,7 @@ def test_every_place(tmp_path: Path, place: str, key: str, whole: bool) -> None:
 def test_the_digest_is_that_of_the_weights(tmp_path: Path) -> None:
     """Not of the file, whose header differs from place to place."""
     for place, key in PLACES:
-        checkpoint.save_weights(tmp_path / key / place, vqgan(), {key: asdict(CONFIG)})
+        put(tmp_path / key / place, key)
     one, other = tmp_path / "tokenizer/tokenizer.safetensors", tmp_path / "model/weights.safetensors"
     assert files.sha256(one) != files.sha256(other)
     assert weights_sha256(load_vqgan(one)) == weights_sha256(load_vqgan(other))

@@ -65,7 +65,7 @@ def tokenizer_stage(stream: Any = None, **settings: Any) -> TokenizerStage:
 
 
 def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
-    preset = PRESETS["smoke"]()
+    preset = PRESETS["smoke"]().only("t2i")
     torch.manual_seed(5)
     tokenizer, text = (
         VQGAN(preset.tokenizer.model),
@@ -80,7 +80,7 @@ def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
 
 
 def sketch_stage(stream: Any = None, **settings: Any) -> SketchStage:
-    sketch = PRESETS["smoke-all"]().sketch
+    sketch = PRESETS["smoke"]().sketch
     assert sketch is not None
     config = dataclasses.replace(sketch, **{"steps": 12, "restart_every": 3} | settings)
     maps = torch.from_numpy(segment(draw("val", np.arange(16)), 32))
@@ -94,7 +94,7 @@ def small_data(frames: int = 3) -> TrainingData:
 
 def tasks_stage(**settings: Any) -> TransformerStage:
     """All eight tasks, on clips of three frames."""
-    preset, data = dataclasses.replace(PRESETS["smoke-all"](), frames=3), small_data()
+    preset, data = dataclasses.replace(PRESETS["smoke"](), frames=3), small_data()
     assert preset.sketch is not None
     torch.manual_seed(5)
     text = TextTokenizer.from_captions(data.vocabulary)

@@ -23,7 +23,7 @@ SIZE, LARGEST = 24, Grid(4, 8, 8)
 
 @cache
 def examples(seed: int = 0) -> Examples:
-    preset, data = PRESETS["smoke-all"](), small_data(LARGEST.t)
+    preset, data = PRESETS["smoke"](), small_data(LARGEST.t)
     assert preset.sketch is not None
     assert data.clips is not None
     torch.manual_seed(1)

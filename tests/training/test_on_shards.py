@@ -28,13 +28,12 @@ PICTURES, CLIPS = SpritesPictures("train", 30), SpritesClips("train", 20, 3)
 
 
 def preset_of(*tasks: str) -> Preset:
-    whole = PRESETS["smoke-all"]().only(*tasks)
+    whole = PRESETS["smoke"]().only(*tasks)
     return dataclasses.replace(
         whole,
         frames=3,
         tokenizer=dataclasses.replace(whole.tokenizer, steps=3),
         transformer=dataclasses.replace(whole.transformer, steps=4, tasks=dict.fromkeys(tasks, 1.0)),
-        steps_alone=2,
     )
 
 

@@ -37,7 +37,7 @@ DATA = TrainingData(
 
 @pytest.fixture(scope="module")
 def preset() -> Preset:
-    smoke = PRESETS["smoke"]()
+    smoke = PRESETS["smoke"]().only("t2i")
     return dataclasses.replace(
         smoke,
         tokenizer=dataclasses.replace(smoke.tokenizer, steps=4),

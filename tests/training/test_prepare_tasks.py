@@ -27,13 +27,13 @@ def short(preset: Preset) -> Preset:
         tokenizer=dataclasses.replace(preset.tokenizer, steps=3),
         sketch=dataclasses.replace(preset.sketch, steps=3),
         transformer=dataclasses.replace(preset.transformer, steps=4),
-        steps_alone=2,
+        alone=dataclasses.replace(preset.transformer, steps=2),
     )
 
 
 @pytest.fixture(scope="module")
 def preset() -> Preset:
-    return short(PRESETS["smoke-all"]())
+    return short(PRESETS["smoke"]())
 
 
 @pytest.fixture(scope="module")
@@ -93,19 +93,19 @@ def test_some_tasks_take_what_they_need_and_no_more(
 
 def test_all_tasks_are_the_preset_itself(preset: Preset) -> None:
     assert preset.only(*TASKS) is preset
-    assert preset.only("ti2i", "i2i").name == "smoke-all:i2i+ti2i"
+    assert preset.only("ti2i", "i2i").name == "smoke:i2i+ti2i"
 
 
 def test_tasks_that_a_preset_has_not(preset: Preset) -> None:
-    with pytest.raises(ValueError, match=r"preset smoke: expected some of its tasks t2i, got \('t2v',\)"):
-        PRESETS["smoke"]().only("t2v")
-    with pytest.raises(ValueError, match=r"preset smoke-all: expected some of its tasks .*, got \(\)"):
+    with pytest.raises(ValueError, match=r"preset smoke: expected some of its tasks .*, got \('t3v',\)"):
+        preset.only("t3v")
+    with pytest.raises(ValueError, match=r"preset smoke: expected some of its tasks .*, got \(\)"):
         preset.only()
 
 
 def test_clips_are_missed(preset: Preset, tmp_path: Path) -> None:
     data = dataclasses.replace(small_data(), clips=None)
-    with pytest.raises(ValueError, match="preset smoke-all: expected data with clips, got sprites 1 train"):
+    with pytest.raises(ValueError, match="preset smoke: expected data with clips, got sprites 1 train"):
         prepare(preset, data, tmp_path, CPU)
 
 

@@ -20,8 +20,8 @@ from nuwa.training import checkpoint
 
 @pytest.fixture
 def options(tmp_path: Path) -> list[str]:
-    weights = tmp_path / "tokenizer.safetensors"
-    checkpoint.save_weights(weights, tokenizer(), {"tokenizer": asdict(tokenizer().config)})
+    weights = tmp_path / "weights.safetensors"
+    checkpoint.save_weights(weights, tokenizer(), {"model": asdict(tokenizer().config)})
     return ["--tokenizer", str(weights), "--out", str(tmp_path / "out"), "--device", "cpu"]
 
 

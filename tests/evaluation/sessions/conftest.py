@@ -14,8 +14,8 @@ from nuwa.training.prepare import prepare
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a model of the preset ``smoke-all``, trained in seconds."""
-    preset, folder = PRESETS["smoke-all"](), tmp_path_factory.mktemp("smoke-all")
+    """Folder of a model of the preset ``smoke``, trained in seconds."""
+    preset, folder = PRESETS["smoke"](), tmp_path_factory.mktemp("smoke")
     size_px = preset.tokenizer.model.size_px
     data = sprites_data(size_px, preset.frames, num_held_out=16, num_captions=2000)
     prepare(preset, data, folder / "training", torch.device("cpu")).save_pretrained(folder / "checkpoint")

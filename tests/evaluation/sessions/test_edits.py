@@ -85,12 +85,12 @@ def values(record: Record, row: str) -> dict[str, float]:
 
 
 def test_rows(record: Record, case: Case, task: str) -> None:
-    models = [f"NÜWA smoke-all, {route}" for route in ROUTES]
+    models = [f"NÜWA smoke, {route}" for route in ROUTES]
     rest = [f"real {case.kind}", "reconstruction", "unedited input"]
     names = [each.name for each in record.rows]
     assert names == [*models, *rest, "untrained", *(f"{each}{UNSEEN}" for each in [*models, *rest])]
     assert [each.sampling["route"] for each in record.rows if each.role == "model"] == ROUTES * 2
-    assert (record.task, record.model.preset, record.dataset.name) == (task, "smoke-all", "sprites-edits")
+    assert (record.task, record.model.preset, record.dataset.name) == (task, "smoke", "sprites-edits")
 
 
 def test_every_row_has_every_number(record: Record, case: Case) -> None:
@@ -115,7 +115,7 @@ def test_the_truth_is_confirmed_and_what_was_not_edited_is_not(record: Record, c
 @pytest.mark.parametrize("suffix", ["", UNSEEN])
 @pytest.mark.parametrize("route", ROUTES)
 def test_what_should_stay_stays(record: Record, route: str, suffix: str) -> None:
-    for name in (f"NÜWA smoke-all, {route}{suffix}", f"unedited input{suffix}"):
+    for name in (f"NÜWA smoke, {route}{suffix}", f"unedited input{suffix}"):
         assert values(record, name)["known region unchanged"] == 1.0
         assert values(record, name)["SSIM outside the mask"] == pytest.approx(1.0)
     rebuilt = values(record, f"reconstruction{suffix}")
@@ -141,7 +141,7 @@ def test_the_numbers_are_those_of_what_anyone_can_draw(
     )
     metric = EditAccuracy(PROTOCOLS[case.protocol])  # type: ignore[arg-type]
     metric.update(case.judge()(made), test.edits[np.flatnonzero(keep.numpy())])
-    assert values(record, f"NÜWA smoke-all, {route}")["edit accuracy"] == float(metric.compute())
+    assert values(record, f"NÜWA smoke, {route}")["edit accuracy"] == float(metric.compute())
     named = [each.id for each in record.skipped if each.id.startswith("test-seen") and "other take" not in each.reason]
     assert named == [name for name, each in zip(test.ids, keep, strict=True) if not each]
 
@@ -197,7 +197,7 @@ def test_a_route_that_was_not_learnt_is_skipped(
     ("arguments", "sentence"),
     [
         (["--num", "1"], "expected num >= 2, got 1"),
-        (["--preset", "tiny"], "preset tiny: expected some of its tasks t2i, got"),
+        (["--preset", "paper-image"], "preset paper-image: expected some of its tasks t2i, got"),
         (["--checkpoint", "nowhere"], "nowhere: expected config.json, found none"),
     ],
 )
@@ -211,8 +211,8 @@ def test_wrong_options_end_in_a_sentence(
 
 
 def test_without_a_checkpoint_it_trains_what_it_needs_and_no_more(tmp_path: Path) -> None:
-    record = ti2i.run(ti2i.TI2IOptions(preset="smoke-all", num=4, device="cpu", out=tmp_path))
-    assert record.model.preset == "smoke-all:t2i+ti2i"
+    record = ti2i.run(ti2i.TI2IOptions(preset="smoke", num=4, device="cpu", out=tmp_path))
+    assert record.model.preset == "smoke:t2i+ti2i"
     system = Nuwa.from_pretrained(tmp_path / "checkpoint")
     assert system.tasks == ("t2i", "ti2i")
     assert system.model.config.grid.t == 1

@@ -138,14 +138,14 @@ def kinetics(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(kinetics: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of eval-t2v on them."""
     out = tmp_path_factory.mktemp("t2v")
-    run("t2v", "kinetics", kinetics, out, "--preset", "smoke-all", "--fps", "10")
+    run("t2v", "kinetics", kinetics, out, "--preset", "smoke", "--fps", "10")
     return out
 
 
 def test_text_to_video_is_trained_and_scored(trained: Path) -> None:
     record = read_record(trained / "record.json")
     assert (record.dataset.name, record.dataset.split) == ("kinetics", "val")
-    assert [row.name for row in record.rows] == ["NÜWA smoke-all:t2v", "real clips", "reconstruction", "untrained"]
+    assert [row.name for row in record.rows] == ["NÜWA smoke:t2v", "real clips", "reconstruction", "untrained"]
     assert metrics(record) == {"FID-img", "FID-vid"}
     said = skipped(record)
     assert "--weights names no folder with r3d_18-b3b3357e.pth" in said["acc"]
@@ -224,9 +224,9 @@ def test_sketches_of_clips_are_trained_on(tmp_path: Path) -> None:
         last = max(folder.iterdir())
         for number in range(5, 8):
             shutil.copy(last, folder / f"{number:08d}{last.suffix}")
-    record = run("s2v", "vspw", root, tmp_path / "out", "--preset", "smoke-all", "--fps", "15")
+    record = run("s2v", "vspw", root, tmp_path / "out", "--preset", "smoke", "--fps", "15")
     assert [row.name for row in record.rows] == [
-        "NÜWA smoke-all:s2v, sketch alone", "real clips", "reconstruction", "untrained"
+        "NÜWA smoke:s2v, sketch alone", "real clips", "reconstruction", "untrained"
     ]  # fmt: skip
     assert metrics(record) == {"FID-vid"}
     said = skipped(record)
@@ -262,7 +262,7 @@ def test_what_a_dataset_lacks_ends_in_one_sentence(
         "--out",
         str(tmp_path / "out"),
         "--preset",
-        "smoke-all",
+        "smoke",
     ]
     assert run_cli(main, [task, *options, "--device", "cpu", *more]) == 2
     assert said in capsys.readouterr().err
@@ -294,7 +294,7 @@ class TestTheRealFiles:
 
     def test_text_to_video(self, request: pytest.FixtureRequest, tmp_path: Path) -> None:
         root = Path(request.config.getoption("--data")) / "kinetics-mini"
-        record = run("t2v", "kinetics", root, tmp_path, "--preset", "smoke-all")
+        record = run("t2v", "kinetics", root, tmp_path, "--preset", "smoke")
         assert metrics(record) == {"FID-img", "FID-vid"}
         assert record.dataset.split == "val, first half"
         assert skipped(record)["split val"].startswith("train is the same files as val; so val is divided")
@@ -302,8 +302,8 @@ class TestTheRealFiles:
 
     def test_sketch_to_image(self, request: pytest.FixtureRequest, tmp_path: Path) -> None:
         root = Path(request.config.getoption("--data")) / "coco-mini"
-        record = run("s2i", "coco", root, tmp_path, "--preset", "smoke-all")
-        ways = [f"NÜWA smoke-all:s2i, {way}" for way in ("with caption", "sketch alone")]
+        record = run("s2i", "coco", root, tmp_path, "--preset", "smoke")
+        ways = [f"NÜWA smoke:s2i, {way}" for way in ("with caption", "sketch alone")]
         assert [row.name for row in record.rows] == [*ways, "real pictures", "reconstruction", "untrained"]
         assert metrics(record) == {"FID-0", "CLIPSIM"}
         protocols = {metric.protocol for metric in record.rows[3].metrics}

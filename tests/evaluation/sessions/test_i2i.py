@@ -44,13 +44,13 @@ def values(record: Record, row: str) -> dict[str, float]:
 
 
 def test_rows(record: Record) -> None:
-    models = [f"NÜWA smoke-all, {route}" for route in ROUTES]
+    models = [f"NÜWA smoke, {route}" for route in ROUTES]
     rest = ["real pictures", "reconstruction", "mean-colour fill"]
     names = [each.name for each in record.rows]
     assert names == [*models, *rest, "untrained", *(f"{each}{UNSEEN}" for each in [*models, *rest])]
     assert {each.role for each in record.rows} == {"model", "real", "reconstruction", "baseline"}
     assert [each.sampling["route"] for each in record.rows if each.role == "model"] == ROUTES * 2
-    assert record.model.preset == "smoke-all"  # that of the checkpoint; the option says tiny-all
+    assert record.model.preset == "smoke"  # that of the checkpoint; the option says tiny
 
 
 def test_every_row_has_every_number(record: Record) -> None:
@@ -66,7 +66,7 @@ def test_every_row_has_every_number(record: Record) -> None:
 
 @pytest.mark.parametrize("suffix", ["", UNSEEN])
 def test_what_is_known_comes_back(record: Record, suffix: str) -> None:
-    for name in (*(f"NÜWA smoke-all, {route}" for route in ROUTES), "mean-colour fill", "real pictures"):
+    for name in (*(f"NÜWA smoke, {route}" for route in ROUTES), "mean-colour fill", "real pictures"):
         found = values(record, name + suffix)
         assert found["known region unchanged"] == 1.0
         assert found["SSIM outside the hole"] == pytest.approx(1.0)
@@ -99,7 +99,7 @@ def test_the_numbers_are_those_of_what_anyone_can_draw(options: I2IOptions, reco
     made = model.i2i(pictures, hole, route=route, sample_indices=range(NUM))
     metric = MaskedSSIM()
     metric.update(made, pictures, hole)
-    found = values(record, f"NÜWA smoke-all, {route}")
+    found = values(record, f"NÜWA smoke, {route}")
     assert found["SSIM inside the hole"] == pytest.approx(float(metric.compute()))
     if route == ROUTES[0]:
         for name, picture in zip(test.ids, made, strict=True):
@@ -140,7 +140,7 @@ def test_a_route_that_was_not_learnt_is_skipped(
     system.save_pretrained(tmp_path / "checkpoint")
     record = run(replace(options, checkpoint=tmp_path / "checkpoint", num=4, out=tmp_path / "out"))
     assert [each.name for each in record.rows if each.role == "model"] == [
-        f"NÜWA smoke-all, {route}{suffix}" for suffix in ("", UNSEEN)
+        f"NÜWA smoke, {route}{suffix}" for suffix in ("", UNSEEN)
     ]
     (skipped,) = [each for each in record.skipped if each.id.startswith("route")]
     assert skipped.id == f"route {other}"
@@ -151,8 +151,8 @@ def test_a_route_that_was_not_learnt_is_skipped(
     ("arguments", "sentence"),
     [
         (["--num", "1"], "expected num >= 2, got 1"),
-        (["--preset", "tiny"], "preset tiny: expected some of its tasks t2i, got"),
-        (["--preset", "tiny-al"], "did you mean 'tiny-all'"),
+        (["--preset", "paper-image"], "preset paper-image: expected some of its tasks t2i, got"),
+        (["--preset", "tinyy"], "did you mean 'tiny'"),
         (["--checkpoint", "nowhere"], "nowhere: expected config.json, found none; is it a checkpoint folder?"),
         (["--temperature", "-1"], "temperature"),
     ],

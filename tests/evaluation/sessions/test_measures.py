@@ -57,7 +57,7 @@ def clip_judge() -> judges.ClipJudge:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Run:
-    return Run.begin("t2v", SessionOptions(preset="smoke-all", device="cpu", out=tmp_path))
+    return Run.begin("t2v", SessionOptions(preset="smoke", device="cpu", out=tmp_path))
 
 
 def values(state: Run, row: str) -> dict[str, MetricValue]:

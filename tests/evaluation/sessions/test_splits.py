@@ -72,7 +72,7 @@ def test_rows_of_both_splits(score: Score, task: str) -> None:
     kind = "pictures" if task.endswith("2i") else "clips"
     names = [row.name for row in record.rows if not row.name.endswith(("one object", "2–3 objects"))]
     baselines = ["repeat the last given frame"] if task == "v2v" else []
-    models = [f"NÜWA smoke-all{way}" for way in ROWS[task]]
+    models = [f"NÜWA smoke{way}" for way in ROWS[task]]
     once = [*models, f"real {kind}", "reconstruction", *baselines]
     assert names == [*once, "untrained", *(f"{name}{UNSEEN}" for name in once)]
     assert record.dataset.split == "test-seen"
@@ -83,7 +83,7 @@ def test_rows_of_both_splits(score: Score, task: str) -> None:
 @pytest.mark.parametrize("task", ROWS)
 def test_numbers_of_each_row(score: Score, task: str) -> None:
     record = record_of(score(task))
-    model = f"NÜWA smoke-all{ROWS[task][0]}"
+    model = f"NÜWA smoke{ROWS[task][0]}"
     for name in (model, model + UNSEEN, "untrained"):
         assert set(values(record, name)) == METRICS[task]
     assert {metric.n for row in record.rows[:1] for metric in row.metrics} == {NUM}
@@ -122,7 +122,7 @@ def test_real_clips_do_what_their_captions_say(score: Score) -> None:
 
 def test_accuracies_by_the_number_of_objects_make_up_the_whole(score: Score) -> None:
     rows = {row.name: row.metrics[0] for row in record_of(score("t2v")).rows}
-    for name in ("NÜWA smoke-all", "real clips", f"NÜWA smoke-all{UNSEEN}"):
+    for name in ("NÜWA smoke", "real clips", f"NÜWA smoke{UNSEEN}"):
         parts = [rows[f"{name}, {group}"] for group in ("one object", "2–3 objects")]
         assert sum(part.n for part in parts) == rows[name].n
         assert sum(part.n * part.value for part in parts) == pytest.approx(rows[name].n * rows[name].value)
@@ -154,7 +154,7 @@ def test_more_frames_can_be_given(score: Score) -> None:
     folder = score("v2v", given=3, num=4)
     record = record_of(folder)
     assert record.rows[0].sampling["given"] == 3
-    assert "SSIM, frame 3" not in values(record, "NÜWA smoke-all")
+    assert "SSIM, frame 3" not in values(record, "NÜWA smoke")
     clip = SpritesClips("test-seen", 4).clip(0)
     assert torch.equal(saved_clip(folder, "test-seen-000000")[:3], clip[:3])
 
@@ -192,8 +192,8 @@ def test_sheet_shows_both_splits(score: Score, task: str) -> None:
 
 def test_a_session_trains_what_its_task_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splits, "sprites_data", partial(splits.sprites_data, num_held_out=16, num_captions=2000))
-    record = SESSIONS["v2v"].run(SESSIONS["v2v"].options(preset="smoke-all", num=4, device="cpu", out=tmp_path))
-    assert record.model.preset == "smoke-all:v2v"
+    record = SESSIONS["v2v"].run(SESSIONS["v2v"].options(preset="smoke", num=4, device="cpu", out=tmp_path))
+    assert record.model.preset == "smoke:v2v"
     assert record.timings_s["train"] > 0
     assert Nuwa.from_pretrained(tmp_path / "checkpoint").tasks == ("v2v",)
 
@@ -205,7 +205,7 @@ def test_a_session_trains_what_its_task_needs(tmp_path: Path, monkeypatch: pytes
         (["v2v", "--given", "5"], "expected 1 to 4 given frames of 5, got 5"),
         (["t2v", "--data", "sprite"], "did you mean 'sprites'"),
         (["t2v", "--num", "1"], "num >= 2"),
-        (["s2v", "--preset", "smoke"], "expected some of its tasks t2i"),
+        (["s2v", "--preset", "paper-image"], "expected some of its tasks t2i"),
         (["s2v", "--checkpoint", "/nowhere"], "is it a checkpoint folder?"),
     ],
 )
@@ -213,7 +213,7 @@ def test_bad_options_end_in_one_sentence(
     arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task, *rest = arguments
-    preset = [] if "--preset" in rest else ["--preset", "smoke-all"]
+    preset = [] if "--preset" in rest else ["--preset", "smoke"]
     assert run_cli(main, [task, "--out", str(tmp_path), *preset, *rest]) == 2
     sentence = capsys.readouterr().err
     assert said in sentence
