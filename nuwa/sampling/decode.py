@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from nuwa import noise
 from nuwa.grid import Grid
@@ -97,16 +98,17 @@ def decode(
     uniform = torch.from_numpy(u).to(device)
 
     branches = [_Branch(decoder, each, b, steps) for each in batches]
-    for step, (cells, new) in enumerate(zip(steps.cells, steps.new, strict=True)):
-        logits = [branch.step(tokens, step) for branch in branches]
-        if new is None:
-            continue
-        chosen = logits[0][:, new]
-        if guided:
-            chosen = guide(chosen, logits[1][:, new], sampling.guidance)
-        p = probabilities(chosen, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p)
-        drawn = cells[new]
-        tokens[:, drawn] = torch.where(kept[:, drawn], tokens[:, drawn], invert_cdf(p, uniform[:, drawn]))
+    with torch.inference_mode():  # less to keep account of than without gradients alone, for each of many small steps
+        for step, (cells, new) in enumerate(zip(steps.cells, steps.new, strict=True)):
+            logits = [branch.step(tokens, step) for branch in branches]
+            if new is None:
+                continue
+            chosen = logits[0][:, new]
+            if guided:
+                chosen = guide(chosen, logits[1][:, new], sampling.guidance)
+            p = probabilities(chosen, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p)
+            drawn = cells[new]
+            tokens[:, drawn] = torch.where(kept[:, drawn], tokens[:, drawn], invert_cdf(p, uniform[:, drawn]))
     return tokens
 
 
@@ -122,29 +124,44 @@ class _Branch:
         self.across = [
             [steps.across(each.spec or spec, each.grid) for each in conditions] for spec in config.decoder_specs
         ]
-        self.caches, self.memories = [], []
-        for layer, own in zip(decoder.layers, self.own, strict=True):
-            assert isinstance(layer, DecoderLayer)
-            width = config.d // config.num_heads
-            self.caches.append(KeyValueCache(b, config.num_heads, own.num_places, width, decoder.stem.bos))
-            self.memories.append([layer.cross.project_memory(condition.memory) for condition in conditions])
+        self.layers: list[DecoderLayer] = [layer for layer in decoder.layers if isinstance(layer, DecoderLayer)]
+        width = config.d // config.num_heads
+        self.caches = [KeyValueCache(b, config.num_heads, own.num_places, width, decoder.stem.bos) for own in self.own]
+        self.memories = [
+            [layer.cross.project_memory(condition.memory) for condition in conditions] for layer in self.layers
+        ]
+        # What reads one input is one product, and so is what adds to one output: steps are small, and wait for weights.
+        self.into = [_side_by_side(layer.attention.qkv, layer.cross.q) for layer in self.layers]
+        self.out_of = [_added_up(layer.attention.out, layer.cross.out) for layer in self.layers]
 
     def step(self, tokens: Tensor, step: int) -> Tensor:
         """Logits (b, m, v) of the cells of a step, whose earlier cells stand in ``tokens`` (b, s)."""
         decoder, config, cells = self.decoder, self.decoder.config, self.steps.cells[step]
         x = decoder.stem(tokens, self.steps.grid, cells) + decoder.positions(self.steps.grid, cells)
-        layers = zip(decoder.layers, self.own, self.across, self.caches, self.memories, strict=True)
-        for layer, own, across, cache, memories in layers:
-            assert isinstance(layer, DecoderLayer)
-            y = layer.norm(x)
-            q, k, v = layer.attention.project(y)
+        parts = zip(self.layers, self.into, self.out_of, self.own, self.across, self.caches, self.memories, strict=True)
+        for layer, into, out_of, own, across, cache, memories in parts:
+            projected = F.linear(layer.norm(x), *into).chunk(4, dim=-1)
+            q, k, v, q_across = (split_heads(each, config.num_heads) for each in projected)
             cache.write(own.places[step], k, v)
-            attended = layer.attention.out(merge_heads(own.rows[step].attend(q, cache.k, cache.v)))
-            q = split_heads(layer.cross.q(y), config.num_heads)
+            attended = own.rows[step].attend(q, cache.k, cache.v)
             seen = [
-                condition.where_present(rows[step].attend(q, *memory, valid=valid))
+                condition.where_present(rows[step].attend(q_across, *memory, valid=valid))
                 for rows, memory, condition, valid in zip(across, memories, self.conditions, self.valid, strict=True)
             ]
-            x = x + attended + layer.cross.out(merge_heads(sum(seen[1:], start=seen[0])))
+            both = torch.cat([merge_heads(attended), merge_heads(sum(seen[1:], start=seen[0]))], dim=-1)
+            x = x + F.linear(both, *out_of)
             x = x + layer.ff(layer.ff_norm(x))
         return decoder.head(decoder.norm(x))
+
+
+Weights = tuple[Tensor, Tensor]
+
+
+def _side_by_side(first: nn.Linear, second: nn.Linear) -> Weights:
+    """Weight and bias of one map to the outputs of both."""
+    return torch.cat([first.weight, second.weight]), torch.cat([first.bias, second.bias])
+
+
+def _added_up(first: nn.Linear, second: nn.Linear) -> Weights:
+    """Weight and bias of one map from the inputs of both, behind each other, to the sum of their outputs."""
+    return torch.cat([first.weight, second.weight], dim=1), first.bias + second.bias
