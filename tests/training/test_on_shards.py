@@ -102,7 +102,7 @@ def test_shards_of_another_split_are_refused(folder: Path) -> None:
     assert data.clips is not None
     other = dataclasses.replace(data.clips, samples=SpritesClips("val", 20, 3))
     sources = {"picture": data.pictures, "clip": other}
-    with pytest.raises(ValueError, match="expected shards of sprites-clips val, .* got those of sprites-clips train"):
+    with pytest.raises(ValueError, match=r"expected shards of sprites-clips val, .* got those of sprites-clips train"):
         open_shards(sources, folder / "shards", system.tokenizer, system.text)  # type: ignore[arg-type]
 
 
