@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from nuwa.data.captioned import Captioned
 from nuwa.data.shards.layout import MANIFEST
 from nuwa.data.shards.read import Shards
 from nuwa.data.shards.stream import ShardStream
@@ -23,7 +24,7 @@ def open_shards(
 
     Those of a training of pictures lie in ``folder``, otherwise in ``folder/picture`` and ``folder/clip``. ``text`` makes
     the text ids of new ones. ValueError where there are none and nothing to make them of, where another tokenizer made
-    them, or where their text ids differ.
+    them, where they are of another dataset or split (which may hold what is tested on), or where their text ids differ.
     """
     found: dict[Target, Shards] = {}
     for target, source in sources.items():
@@ -33,6 +34,8 @@ def open_shards(
                 raise ValueError(f"{home}: expected finished shards, got none; make them with nox -s tokenize")
             write_shards(source.samples, tokenizer, home, text=text)
         found[target] = Shards(home, tokenizer)
+        if source.samples is not None:
+            _check_data(home, found[target], source.samples)
     first, *others = found.values()
     if any(other.plan.text != first.plan.text for other in others):
         raise ValueError(
@@ -45,3 +48,12 @@ def open_shards(
 def on_shards(sources: Mapping[Target, Source], shards: Mapping[Target, Shards], seed: int) -> dict[Target, Source]:
     """The sources, read from their shards."""
     return {target: replace(source, shards=ShardStream(shards[target], seed)) for target, source in sources.items()}
+
+
+def _check_data(folder: Path, shards: Shards, samples: Captioned) -> None:
+    wanted, got = (samples.name, samples.split), (shards.plan.dataset, shards.plan.split)
+    if wanted != got:
+        raise ValueError(
+            f"{folder}: expected shards of {wanted[0]} {wanted[1]}, which is trained on, got those of {got[0]} {got[1]}; name "
+            "a folder that has none yet, so that they are made"
+        )

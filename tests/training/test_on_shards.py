@@ -96,6 +96,16 @@ def test_examples_are_those_of_the_pixels(folder: Path, name: str) -> None:
         assert same, part
 
 
+def test_shards_of_another_split_are_refused(folder: Path) -> None:
+    """They may hold what is tested on."""
+    data, system = listed(), Nuwa.from_pretrained(folder / "checkpoint")
+    assert data.clips is not None
+    other = dataclasses.replace(data.clips, samples=SpritesClips("val", 20, 3))
+    sources = {"picture": data.pictures, "clip": other}
+    with pytest.raises(ValueError, match=r"expected shards of sprites-clips val, .* got those of sprites-clips train"):
+        open_shards(sources, folder / "shards", system.tokenizer, system.text)  # type: ignore[arg-type]
+
+
 def test_sketches_need_pixels(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder / "tokenizer", tmp_path / "tokenizer")
     preset = preset_of("s2i", "s2v")

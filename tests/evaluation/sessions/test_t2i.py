@@ -51,7 +51,7 @@ def values(record: Record, row: str) -> dict[str, float]:
 
 
 def test_rows_and_their_order(record: Record) -> None:
-    rows = ["NÜWA smoke, K = 1", "NÜWA smoke, K = 2", "real pictures", "reconstruction", "untrained"]
+    rows = ["NÜWA smoke:t2i, K = 1", "NÜWA smoke:t2i, K = 2", "real pictures", "reconstruction", "untrained"]
     names = [each.name for each in record.rows]
     assert [name for name in names if "object" not in name] == rows
     assert {each.role for each in record.rows} == {"model", "real", "reconstruction", "baseline"}
@@ -73,7 +73,7 @@ def test_real_pictures_are_judged_right(record: Record) -> None:
 
 
 def test_best_of_k_is_nearer_to_the_caption(record: Record) -> None:
-    assert values(record, "NÜWA smoke, K = 2")["CLIPSIM"] > values(record, "NÜWA smoke, K = 1")["CLIPSIM"]
+    assert values(record, "NÜWA smoke:t2i, K = 2")["CLIPSIM"] > values(record, "NÜWA smoke:t2i, K = 1")["CLIPSIM"]
 
 
 def test_codebook_usage_stands_in_the_record(record: Record) -> None:
@@ -119,7 +119,7 @@ def test_a_checkpoint_of_other_tasks_is_refused(options: T2IOptions, record: Rec
 
 def test_rows_say_how_they_were_made(record: Record) -> None:
     sampling = {row.name: row.sampling for row in record.rows}
-    one, best = sampling["NÜWA smoke, K = 1"], sampling["NÜWA smoke, K = 2"]
+    one, best = sampling["NÜWA smoke:t2i, K = 1"], sampling["NÜWA smoke:t2i, K = 2"]
     assert one["decoding"] == "diagonal, 22 steps for 64 cells"
     assert one["training_attention"] in BACKENDS
     assert "note" not in one
@@ -175,7 +175,7 @@ def test_generated_folder_scores_as_the_model(
     options: T2IOptions, record: Record, folder: Path, tmp_path: Path
 ) -> None:
     scored = run(replace(options, generated=folder, out=tmp_path / "out"))
-    assert values(scored, "theirs") == pytest.approx(values(record, "NÜWA smoke, K = 1"), rel=1e-6)
+    assert values(scored, "theirs") == pytest.approx(values(record, "NÜWA smoke:t2i, K = 1"), rel=1e-6)
     assert not (tmp_path / "out" / "training").exists()
 
 
