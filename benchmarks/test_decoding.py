@@ -99,11 +99,6 @@ def measure(ledger: Ledger, benchmark: BenchmarkFixture, name: str, grid: Grid, 
     ledger.rows.append(replace(raster, times=once, agreement=0.0, not_run=None))
 
 
-@pytest.mark.parametrize("name", PATTERNS)
-def test_orders(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: str) -> None:
-    measure(ledger, benchmark, name, grid, QUICK if ledger.options.quick else MEDIUM)
-
-
 def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> None:
     """320 tokens of one sample, unguided, by both packages."""
     row = replace(
@@ -126,3 +121,8 @@ def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> Non
     if ledger.options.quick:
         pytest.skip("left out of a quick run")
     measure(ledger, benchmark, Nearby3D.name, PEERS_GRID, SMALL)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_orders(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: str) -> None:
+    measure(ledger, benchmark, name, grid, QUICK if ledger.options.quick else MEDIUM)

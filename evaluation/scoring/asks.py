@@ -101,6 +101,7 @@ _MAPS = "it needs maps of classes, and files of pictures are none; feed its clas
 ELSEWHERE = {
     "caption-accuracy": "it needs the scenes that captions name, which files do not hold; nox -s eval-t2i gives it",
     "edit-accuracy": "it needs what edits ask for, which files do not hold",
+    "codebook": "it needs the tokens of a tokenizer, which files of pictures do not hold; every eval session gives it",
     "acc": _LABELS,
     **dict.fromkeys(
         ("masked-ssim", "unchanged"), "it needs a mask for each picture; feed its class in evaluation.metrics"
