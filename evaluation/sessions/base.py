@@ -220,10 +220,15 @@ class Run:
         return {} if self.training is None else {"training_attention": self.training.attention_backend}
 
     def settings(self, sampling: Sampling, **more: Scalar) -> dict[str, Scalar]:
-        """What a row says of its sampling: how tokens were drawn, and by which code."""
+        """What a row says of its sampling: how tokens were drawn, and by which code.
+
+        Steps are counted where nothing is given; cells that are given shorten the schedule of each sample in its own way.
+        """
         assert self.system is not None
-        grid = of_target(self.system.model.config.grid, TASKS[self.task].target)
-        return {**vars(sampling), **decoding(self.system, grid), **more}
+        task = TASKS[self.task]
+        grid = of_target(self.system.model.config.grid, task.target)
+        counted = decoding(self.system, grid) if task.given == "nothing" else {}
+        return {**vars(sampling), **counted, **more}
 
     def model(self, system: Nuwa) -> ModelInfo:
         """What the record says of the system that :meth:`trained` gave."""

@@ -108,7 +108,7 @@ def score(
     """
     system = state.trained(data.training)
     state.skip_all(replace(each, reason=f"not trained on: {each.reason}") for each in data.broken)
-    sampling = state.options.sampling(system.sampling)
+    sampling = state.sampling
     if not TASKS[state.task].guided:
         sampling = replace(sampling, guidance=1.0)  # as the model does, so that rows say what was done
     kind = "clips" if TASKS[state.task].target == "clip" else "pictures"
@@ -122,8 +122,9 @@ def score(
             tokens, again = rebuild(system, test.pixels)
         table = _SplitTable(Table(state, scorer, test), split, {} if is_first else _said_of(split))
         for way in ways:
-            name = f"NÜWA {system.preset}" + (f", {way.name}" if way.name else "")
-            table.add(name, "model", test.showing(drawn[way.name]), {**(way.sampling or {}), **vars(sampling)})
+            name = f"NÜWA {state.name}" + (f", {way.name}" if way.name else "")
+            settings = state.settings(sampling, **(way.sampling or {}), **state.trained_by)
+            table.add(name, "model", test.showing(drawn[way.name]), settings)
         table.add(f"real {kind}", "real", split.real)
         usage = [each.record for each in codebook_usage(tokens, system.tokenizer.config.num_codes)]
         more = rebuilt(system, test) if rebuilt is not None else ()
@@ -135,7 +136,8 @@ def score(
             with state.timed("sample"):
                 unguided = replace(sampling, guidance=1.0)  # there is nothing to guide by
                 random = _draw(untrained(system), test, ways[0], unguided, f"{kind}, untrained")
-            table.add("untrained", "baseline", test.showing(random), {**(ways[0].sampling or {}), **vars(unguided)})
+            settings = state.settings(unguided, **(ways[0].sampling or {}))
+            table.add("untrained", "baseline", test.showing(random), settings)
         columns = {name: pixels(test) for name, pixels in (before or {}).items()}
         columns |= {"real": test.pixels, "reconstruction": again} | easy
         columns |= {way.name or "NÜWA": drawn[way.name] for way in ways}

@@ -19,6 +19,7 @@ from evaluation.sessions import SESSIONS, splits
 from nuwa import Nuwa
 from nuwa.data.sprites.clip_dataset import SpritesClips
 from nuwa.errors import run_cli
+from nuwa.tasks import TASKS
 
 NUM, FRAMES = 12, 5
 UNSEEN = ", unseen combinations"
@@ -78,6 +79,13 @@ def test_rows_of_both_splits(score: Score, task: str) -> None:
     assert record.dataset.split == "test-seen"
     for row in record.rows:
         assert row.sampling.get("split") == ("test-unseen" if UNSEEN in row.name else None)
+
+
+@pytest.mark.parametrize("task", ROWS)
+def test_rows_say_how_they_were_decoded_where_nothing_is_given(score: Score, task: str) -> None:
+    drawn = [row for row in record_of(score(task)).rows if row.role == "model" or row.name == "untrained"]
+    for row in drawn:
+        assert ("decoding" in row.sampling) == (TASKS[task].given == "nothing")
 
 
 @pytest.mark.parametrize("task", ROWS)
