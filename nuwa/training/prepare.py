@@ -67,7 +67,8 @@ def prepare(
     It is kept in ``folder/tokenizer``, ``folder/sketch-tokenizer`` where sketches are learnt, and ``folder/transformer``.
     ``start`` is a checkpoint folder to fine-tune: its tokenizers are used as they are, and its model is where the training
     begins; what it lacks, such as the sketches, begins from nothing, and it goes on reading what it reads. ValueError where
-    it does not fit the preset. The result's tasks are the preset's; how they were learnt stands in the config of ``folder/transformer``.
+    it does not fit the preset. The result's tasks are the preset's; how they were learnt stands in the config of
+    ``folder/transformer``.
 
     With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
     missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
