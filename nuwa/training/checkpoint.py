@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors with their config in the header, the state of an unfinished training apart."""
+"""Weights as safetensors with their config in the header: what a finished training leaves."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nuwa import files
 
-STATE, WEIGHTS = "state.pt", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 
 
 def save_weights(path: str | Path, module: nn.Module, config: dict[str, Any]) -> None:
@@ -46,22 +45,3 @@ def load_weights(path: str | Path, module: nn.Module) -> None:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"{path}: expected the weights of {type(module).__name__}, got others ({error})") from error
-
-
-def save_state(path: str | Path, state: dict[str, Any]) -> None:
-    """Write the state of a training (tensors and plain values), atomically."""
-    with files.atomic(path) as temporary:
-        torch.save(state, temporary)
-
-
-def load_state(path: str | Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote; no code in the file is run. ValueError where it is damaged."""
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged archive makes torch raise anything, from EOFError to UnpicklingError
-        raise ValueError(
-            f"{path}: the state of the training is damaged; remove it to train from the beginning"
-        ) from error
-    return state

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def adamw(
@@ -43,3 +43,17 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of every group."""
     for group in optimizer.param_groups:
         group["lr"] = lr
+
+
+def clipped_step(
+    parameters: Iterable[nn.Parameter], optimizers: Iterable[torch.optim.Optimizer], clip: float = math.inf
+) -> Tensor:
+    """One step with the gradient clipped to the norm ``clip``; gives the norm () that it had before.
+
+    Nothing moves where that is not finite: a bad sample must not end in the weights.
+    """
+    norm = nn.utils.clip_grad_norm_(parameters, clip)
+    if torch.isfinite(norm):
+        for optimizer in optimizers:
+            optimizer.step()
+    return norm.detach()

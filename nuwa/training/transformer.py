@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,10 +19,12 @@ from nuwa.tasks import TASKS, Target, Task, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
+from nuwa.training.distributed import parts
 from nuwa.training.examples import Batch, Examples
 from nuwa.training.mixture import Mixture
-from nuwa.training.optim import adamw, muon, set_lr, warmup_cosine
+from nuwa.training.optim import adamw, clipped_step, muon, set_lr, warmup_cosine
 from nuwa.training.precision import Precision, autocast, resolve
+from nuwa.training.shared import check_shared, described
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +44,12 @@ class TransformerTraining:
     wordless: float = 0.5  # share of the samples of a task with optional text that learn without
     precision: Precision = "auto"
     seed: int = 0
+    ema: float | None = None  # decay of a moving average of the weights, which is what the training then leaves
+    accumulate: int = 1  # parts in which a process computes its share of a batch, to save memory; changes no result
 
     def __post_init__(self) -> None:
         Mixture(self.tasks, 1, lead=self.lead)
+        check_shared(self.ema, self.accumulate)
 
     def size(self, grid: Grid) -> int:
         """Samples of a step whose targets have this grid."""
@@ -80,6 +85,8 @@ class TransformerStage:
             sketch = sketch.to(device).eval()
         self.examples = Examples(sources, tokenizer, text, sketch, seed=config.seed, device=device)
         self.mixture = Mixture(config.tasks, config.steps, lead=config.lead)
+        for name in config.tasks:
+            parts(self._size(TASKS[name]), config.accumulate)  # says now what would not be possible later
 
     @cached_property
     def modules(self) -> dict[str, nn.Module]:
@@ -96,29 +103,42 @@ class TransformerStage:
         """Everything that shapes the result."""
         return {
             "model": self.model.config.to_dict(),
-            "training": asdict(self.settings),
+            "training": described(self.settings),
             "text": self.text.to_dict(),
             "precision": self.precision,
             **self.origin,
         }
 
+    @property
+    def ema(self) -> float | None:
+        """Decay of the average."""
+        return self.settings.ema
+
+    def tokens(self, index: int) -> int:
+        """Tokens of the step's targets."""
+        task = self.mixture[index].task
+        return self._size(task) * self._grid(task).size
+
     def step(self, index: int) -> dict[str, Tensor]:
         """One optimizer step, of the task whose turn it is."""
-        settings, model = self.settings, self.model.train()
-        turn = self.mixture[index]
-        size = settings.size(self._grid(turn.task))
-        batch = self.examples.draw(
-            turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless
-        )
-        loss = self.loss(batch)
+        settings, turn, model = self.settings, self.mixture[index], self.model.train()
+        size = self._size(turn.task)
+        drawn = self.examples.drawn(turn.task, index, size, self._grid(turn.task))
+        loss = torch.zeros((), device=self.device)
         model.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+        for rows in parts(size, settings.accumulate):
+            batch = self.examples.draw(
+                turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
+                rows=rows,
+            )  # fmt: skip
+            part = self.loss(batch) * (batch.drawn / drawn)
+            part.backward()
+            loss += part.detach()
         for optimizer in self.optimizers.values():
             set_lr(optimizer, settings.lr * warmup_cosine(index, settings.steps))
-            optimizer.step()
-        scalars = {"loss": loss.detach(), "gradient_norm": norm.detach()}
-        return scalars if len(self.mixture.shares) == 1 else scalars | {f"loss_{turn.task.name}": loss.detach()}
+        norm = clipped_step(model.parameters(), self.optimizers.values(), settings.clip)
+        scalars = {"loss": loss, "gradient_norm": norm}
+        return scalars if len(self.mixture.shares) == 1 else scalars | {f"loss_{turn.task.name}": loss}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -137,10 +157,12 @@ class TransformerStage:
 
     def _held_out(self, task: Task, *, dropped: bool = False) -> float:
         total, count = 0.0, 0
-        for batch in self.examples.held_out(task, self.settings.size(self._grid(task)), dropped=dropped):
-            drawn = batch.tokens.numel() if batch.known is None else int((~batch.known).sum())
-            total, count = total + float(self.loss(batch)) * drawn, count + drawn
+        for batch in self.examples.held_out(task, self._size(task), dropped=dropped):
+            total, count = total + float(self.loss(batch)) * batch.drawn, count + batch.drawn
         return total / count
+
+    def _size(self, task: Task) -> int:
+        return self.settings.size(self._grid(task))
 
     def _grid(self, task: Task) -> Grid:
         return of_target(self.model.config.grid, task.target)

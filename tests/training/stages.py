@@ -25,6 +25,7 @@ from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
 from nuwa.training import checkpoint
+from nuwa.training.checkpoints import Checkpoints
 from nuwa.training.loop import LOG, Stage, fit
 from nuwa.training.on_sprites import sprites_data
 from nuwa.training.prepare import TrainingData
@@ -134,11 +135,18 @@ def train(stage: Stage, folder: Path, steps: int, save_s: float = 0) -> None:
 
 
 def outcome(folder: Path) -> tuple[bytes, list[dict[str, float]]]:
-    """The weights to the bit, and the log without its times."""
+    """The weights to the bit, and the log without what depends on the machine."""
     lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    measured = ("time_s", "tokens_per_s", "peak_host_gib", "peak_cuda_gib")
     return (folder / checkpoint.WEIGHTS).read_bytes(), [
-        {k: v for k, v in line.items() if k != "time_s"} for line in lines
+        {k: v for k, v in line.items() if k not in measured} for line in lines
     ]
+
+
+def last_step(folder: Path) -> int:
+    """Of the newest checkpoint; 0 where there is none."""
+    newest = Checkpoints(folder).newest()
+    return 0 if newest is None else newest.about["step"]
 
 
 if __name__ == "__main__":
