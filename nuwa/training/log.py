@@ -47,11 +47,10 @@ class TrainingLog:
 
     def _append(self, text: str) -> None:
         with self.path.open("ab", buffering=0) as handle:
-            size = handle.seek(0, os.SEEK_END)
-            data = text.encode()
+            size, data = handle.seek(0, os.SEEK_END), text.encode()
             try:
                 while data:
-                    data = data[handle.write(data) :]
+                    data = data[os.write(handle.fileno(), data) :]
             except OSError:
                 handle.truncate(size)
                 raise

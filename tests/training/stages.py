@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nuwa.data.sources import HeldOut, Source
 from nuwa.data.sprites import captions, draw, render, segment
@@ -28,6 +29,7 @@ from nuwa.training import checkpoint
 from nuwa.training.checkpoints import Checkpoints
 from nuwa.training.loop import LOG, Stage, fit
 from nuwa.training.on_sprites import sprites_data
+from nuwa.training.optim import clipped_step
 from nuwa.training.prepare import TrainingData
 from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
@@ -147,6 +149,42 @@ def last_step(folder: Path) -> int:
     """Of the newest checkpoint; 0 where there is none."""
     newest = Checkpoints(folder).newest()
     return 0 if newest is None else newest.about["step"]
+
+
+class Line:
+    """Satisfies ``Stage``; its noise comes from the global generator, which the loop seeds anew for every step."""
+
+    name = "train line"
+
+    def __init__(self, lr: float = 0.1, **nested: Any) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Linear(2, 1)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=lr)
+        self.modules = {"model": self.model}
+        self.optimizers = {"model": self.optimizer}
+        self.config = {"lr": lr, "training": {"batch": 8} | nested}
+        self.ema: float | None = None
+        self.steps: list[int] = []
+
+    def tokens(self, index: int) -> int:
+        return 8
+
+    def step(self, index: int) -> dict[str, Tensor]:
+        self.steps.append(index)
+        x = torch.randn(8, 2)
+        loss = (self.model(x) - x.sum(dim=1, keepdim=True) + 0.1 * torch.randn(8, 1)).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = clipped_step(self.model.parameters(), [self.optimizer])
+        return {"loss": loss.detach(), "gradient_norm": norm}
+
+    def validate(self) -> dict[str, float]:
+        return {"error": float((self.model.weight.detach() - 1).abs().sum())}
+
+
+def interrupt(folder: Path, before: int, steps: int = 12) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(Line(), before), folder, steps)
 
 
 if __name__ == "__main__":
