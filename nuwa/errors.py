@@ -19,13 +19,17 @@ class Preempted(Exception):  # noqa: N818  it is no error
     """A signal asked the run to end; its state is written, and the same command goes on from there."""
 
 
+class ProcessLost(Exception):  # noqa: N818  as Python names its own ProcessLookupError, by what happened
+    """One of several processes ended, so the others cannot go on; the message names it."""
+
+
 def run_cli(main: Callable[[list[str]], object], argv: Sequence[str] | None = None) -> int:
     """Run ``main(arguments)`` and return the exit code: ``sys.exit(run_cli(main))``.
 
     ``--debug`` anywhere among the arguments is taken out and makes every exception show its traceback. Without it,
-    ValueError gives 2, StorageError, OSError and FloatingPointError 1, Ctrl-C 130, Preempted 75, each with one sentence.
-    Any other exception is a fault of the program and passes through. Wrong options are answered by tyro, with the nearest right
-    one and code 2.
+    ValueError gives 2, StorageError, ProcessLost, OSError and FloatingPointError 1, Ctrl-C 130, Preempted 75, each
+    with one sentence. Any other exception is a fault of the program and passes through. Wrong options are answered by
+    tyro, with the nearest right one and code 2.
 
     Args:
         main: takes the arguments without the program's name and passes them to ``tyro.cli(..., args=arguments)``.
@@ -60,7 +64,9 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         return str(error), REQUEUE
     if isinstance(error, ValueError):
         return _error(f"{error} (--debug shows where)"), USAGE
-    if isinstance(error, StorageError | FloatingPointError):  # a training that diverged is a result and no fault
+    if isinstance(
+        error, StorageError | ProcessLost | FloatingPointError
+    ):  # a training that diverged is a result and no fault
         return _error(str(error)), FAILED
     if isinstance(error, OSError):
         return _error(f"{error.strerror or error}{_at(error)} (--debug shows where)"), FAILED

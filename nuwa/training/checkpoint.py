@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ WEIGHTS = "weights.safetensors"
 
 def save_weights(path: str | Path, module: nn.Module, config: dict[str, Any]) -> None:
     """Write a module's state dict and its config (plain JSON values), atomically."""
-    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    save_tensors(path, module.state_dict(), config)
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], config: dict[str, Any]) -> None:
+    """Write a state dict and its config (plain JSON values), atomically."""
+    state = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with files.atomic(path) as temporary:
         save_file(state, temporary, metadata={"config": json.dumps(config, sort_keys=True)})
 

@@ -6,6 +6,7 @@ A stage of a tokenizer says what it reads and what a good reconstruction is; thi
 from __future__ import annotations
 
 import abc
+import contextlib
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from nuwa.tokenizers.quantize import Quantized, Usage
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
-from nuwa.training.distributed import parts
+from nuwa.training.distributed import joined, parts, summed, world
 from nuwa.training.optim import adamw, clipped_step, set_lr, warmup_cosine
+from nuwa.training.parallel import alone, spread
 from nuwa.training.precision import Precision, autocast, resolve
 from nuwa.training.shared import Sums, check_shared, described
 
@@ -65,6 +67,7 @@ class CodebookStage(abc.ABC):
         """``validation`` is held-out data as it is read; ``data`` names it, for the config of the checkpoint."""
         self.settings, self.device, self.data = config, device, data
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learner = spread(self.model, device)
         self.validation = validation.to(device)
         self.precision = resolve(config.precision, device)
         self.rows = parts(config.batch, config.accumulate)
@@ -132,10 +135,11 @@ class CodebookStage(abc.ABC):
         ys, choices, scalars = [], [], Sums()
         self.optimizer.zero_grad()
         for x in self.each(index, xs):
-            y, quantized, loss, parts = self._part(index, x)
             share = len(x) / settings.batch
-            (loss * share).backward()
-            scalars.add({"loss": loss, **parts}, share)
+            with contextlib.nullcontext() if x is xs[-1] else alone(self.learner):
+                y, quantized, loss, terms = self._part(index, x)
+                (loss * share * world()).backward()  # the mean over the processes is then the gradient of the sum
+            scalars.add({"loss": loss, **terms}, share)
             ys.append(y.detach())
             if quantized is not None:
                 choices.append(model.codebook.choices(quantized))
@@ -145,7 +149,7 @@ class CodebookStage(abc.ABC):
         found = scalars.read() | {"gradient_norm": norm}
         if torch.isfinite(norm):
             if choices:
-                model.codebook.follow(torch.stack(choices).sum(dim=0))
+                model.codebook.follow(summed(torch.stack(choices).sum(dim=0)))
             found |= self.after(index, xs, ys, share) or {}
             if self._restarts(index):
                 self._restart_codes(xs)
@@ -155,7 +159,7 @@ class CodebookStage(abc.ABC):
         """Outputs, what the codebook chose, loss () and its parts."""
         settings = self.settings
         with autocast(self.precision, self.device):
-            y, quantized = self.model(x, quantise=index >= self.at(settings.quantise_from))
+            y, quantized = self.learner(x, quantise=index >= self.at(settings.quantise_from))
             y = y.float()
             reconstruction, scalars = self.reconstruction(y, x)
             loss = reconstruction
@@ -174,7 +178,7 @@ class CodebookStage(abc.ABC):
 
     @torch.no_grad()
     def _restart_codes(self, xs: Sequence[Tensor]) -> None:
-        self.model.codebook.restart(torch.cat([self._vectors(x) for x in xs]))
+        self.model.codebook.restart(joined(torch.cat([self._vectors(x) for x in xs])))
 
     @torch.no_grad()
     def _start_codes(self) -> None:

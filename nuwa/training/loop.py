@@ -23,6 +23,7 @@ from nuwa.training.distributed import agreed, on_first, rank
 from nuwa.training.ema import Average
 from nuwa.training.log import LOG, TrainingLog
 from nuwa.training.meter import Meter
+from nuwa.training.parallel import whole
 from nuwa.training.stopping import StopSignals
 
 __all__ = ["LOG", "Stage", "finished", "fit"]
@@ -121,7 +122,8 @@ def fit(
                     raise Preempted(_farewell(stage, done, signals, written, checkpoints))
     if average is not None:
         average.replace()
-    checkpoint.save_weights(folder / checkpoint.WEIGHTS, stage.modules["model"], stage.config)
+    weights = {name: whole(value) for name, value in stage.modules["model"].state_dict().items()}
+    on_first(lambda: checkpoint.save_tensors(folder / checkpoint.WEIGHTS, weights, stage.config))
     checkpoints.remove()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from nuwa.training.parallel import whole
+
 
 def adamw(
     parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float], decay: float
@@ -52,7 +54,9 @@ def clipped_step(
 
     Nothing moves where that is not finite: a bad sample must not end in the weights.
     """
-    norm = nn.utils.clip_grad_norm_(parameters, clip)
+    parameters = list(parameters)
+    norm = whole(nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None))
+    nn.utils.clip_grads_with_norm_(parameters, clip, norm)
     if torch.isfinite(norm):
         for optimizer in optimizers:
             optimizer.step()

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
+from nuwa.training.distributed import summed
 from nuwa.training.ema import check_decay
 
 if TYPE_CHECKING:
@@ -43,5 +45,5 @@ class Sums:
             self._sums[name] = self._sums[name] + part if name in self._sums else part
 
     def read(self) -> dict[str, Tensor]:
-        """Means over the step."""
-        return dict(self._sums)
+        """Means over the step, of all processes."""
+        return dict(zip(self._sums, summed(torch.stack([*self._sums.values()])), strict=True))

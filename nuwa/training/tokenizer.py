@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +18,9 @@ from nuwa.tokenizers.discriminator import PatchDiscriminator, adversarial_loss, 
 from nuwa.tokenizers.perceptual import PerceptualDistance
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig, to_float
 from nuwa.training.codebook import CodebookStage, CodebookTraining
-from nuwa.training.distributed import summed
+from nuwa.training.distributed import summed, world
 from nuwa.training.optim import adamw, clipped_step, set_lr
+from nuwa.training.parallel import alone, spread
 from nuwa.training.precision import autocast
 from nuwa.training.shared import Sums
 
@@ -53,6 +55,7 @@ class TokenizerStage(CodebookStage):
         self.critic = PatchDiscriminator(config.model.channels).to(device)
         self.perceptual = perceptual.to(device) if perceptual is not None and config.perceptual else None
         super().__init__(config, model, validation, data=data, device=device)
+        self.critic_learner = spread(CriticLearner(self.critic), device)
         self._balance = torch.ones((), device=device)
         self.critic_optimizer = adamw(self.critic.parameters(), lr=config.lr / 2, betas=(0.5, 0.9), decay=0.0)
 
@@ -119,10 +122,12 @@ class TokenizerStage(CodebookStage):
         self.critic_optimizer.zero_grad()
         found = Sums()
         for x, y in zip(again(self.critic, xs), ys, strict=True):
-            with autocast(self.precision, self.device):
-                loss = critic_loss(self.critic(x).float(), self.critic(y).float())
-            (loss * (len(x) / self.settings.batch)).backward()
-            found.add({"critic": loss}, len(x) / self.settings.batch)
+            part = len(x) / self.settings.batch
+            with contextlib.nullcontext() if x is xs[-1] else alone(self.critic_learner):
+                with autocast(self.precision, self.device):
+                    loss = self.critic_learner(x, y)
+                (loss * part * world()).backward()
+            found.add({"critic": loss}, part)
         set_lr(self.critic_optimizer, self.settings.lr / 2 * share)
         clipped_step(self.critic.parameters(), [self.critic_optimizer])
         return found.read()
@@ -141,6 +146,18 @@ class TokenizerStage(CodebookStage):
         rebuilt, usage = self.rebuilt()
         error = (rebuilt[:, 0].float() - self.validation.float()).abs().mean()
         return {"val_l1_levels": float(error), **usage}
+
+
+class CriticLearner(nn.Module):
+    """The critic and its loss as one forward pass."""
+
+    def __init__(self, critic: PatchDiscriminator) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Loss () on real and on made pictures (b, 3, H, W)."""
+        return critic_loss(self.critic(x).float(), self.critic(y).float())
 
 
 def again(module: nn.Module, parts: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nuwa import noise
 from nuwa.data.sources import Source
 from nuwa.grid import Grid
 from nuwa.model.config import ModelConfig
@@ -19,11 +20,13 @@ from nuwa.tasks import TASKS, Target, Task, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
-from nuwa.training.distributed import parts
+from nuwa.training.distributed import parts, rank, summed, world
 from nuwa.training.examples import Batch, Examples
+from nuwa.training.learner import Learner
 from nuwa.training.mixture import Mixture
 from nuwa.training.optim import adamw, clipped_step, muon, set_lr, warmup_cosine
-from nuwa.training.precision import Precision, autocast, resolve
+from nuwa.training.parallel import Parallel, alone, check_parallel, spread
+from nuwa.training.precision import Precision, resolve
 from nuwa.training.shared import check_shared, described
 
 
@@ -64,8 +67,9 @@ class TransformerStage:
     def __init__(
         self, model: ModelConfig, config: TransformerTraining, sources: Mapping[Target, Source], tokenizer: VQGAN,
         text: TextTokenizer, *, sketch: VQGANSeg | None = None, origin: dict[str, Any], device: torch.device,
+        parallel: Parallel = "ddp",
     ) -> None:  # fmt: skip
-        """``origin`` names data and tokenizers, for the config of the checkpoint."""
+        """``origin`` names data and tokenizers, for the config of the checkpoint; ``parallel`` is for several processes."""
         self.settings, self.text, self.device, self.origin = config, text, device, origin
         for name in config.tasks:
             check_learnable(TASKS[name], model, sources)
@@ -74,6 +78,12 @@ class TransformerStage:
         self.model = NuwaModel(model).to(device)
         self.precision = resolve(config.precision, device)
         layers = [*self.model.encoder.layers, *self.model.decoder.layers]
+        check_parallel(parallel)
+        if parallel == "fsdp" and config.optimizer == "muon" and world() > 1:
+            raise ValueError("parallel: expected ddp with the optimizer muon, which needs whole matrices, got fsdp")
+        learner = Learner(self.model, self.precision, device)
+        unused = len(model.conditions) > 1  # tasks differ in what they read
+        self.learner = spread(learner, device, parallel, layers=layers, unused=unused)
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         hidden: set[int] = set()
         if config.optimizer == "muon":
@@ -126,14 +136,19 @@ class TransformerStage:
         drawn = self.examples.drawn(turn.task, index, size, self._grid(turn.task))
         loss = torch.zeros((), device=self.device)
         model.zero_grad()
-        for rows in parts(size, settings.accumulate):
+        *some, last = parts(size, settings.accumulate)
+        for rows in (*some, last):
+            if rows.start:  # what is dropped differs from part to part
+                torch.manual_seed(noise.key("part", settings.seed, index, rows.start) >> 1)
             batch = self.examples.draw(
                 turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
                 rows=rows,
             )  # fmt: skip
-            part = self.loss(batch) * (batch.drawn / drawn)
-            part.backward()
+            with contextlib.nullcontext() if rows is last else alone(self.learner):
+                part = self.loss(batch) * (batch.drawn / drawn)
+                (part * world()).backward()  # the mean over the processes is then the gradient of the sum
             loss += part.detach()
+        loss = summed(loss)
         for optimizer in self.optimizers.values():
             set_lr(optimizer, settings.lr * warmup_cosine(index, settings.steps))
         norm = clipped_step(model.parameters(), self.optimizers.values(), settings.clip)
@@ -157,9 +172,15 @@ class TransformerStage:
 
     def _held_out(self, task: Task, *, dropped: bool = False) -> float:
         total, count = 0.0, 0
-        for batch in self.examples.held_out(task, self._size(task), dropped=dropped):
-            total, count = total + float(self.loss(batch)) * batch.drawn, count + batch.drawn
-        return total / count
+        batches = self.examples.held_out(task, self._size(task), dropped=dropped)
+        for first in range(0, len(batches), world()):  # every process computes as many, since all are needed for each
+            place = first + rank()
+            batch = batches[min(place, len(batches) - 1)]
+            loss = float(self.loss(batch)) * batch.drawn
+            if place < len(batches):
+                total, count = total + loss, count + batch.drawn
+        sums = summed(torch.tensor([total, count], dtype=torch.float64))
+        return float(sums[0] / sums[1])
 
     def _size(self, task: Task) -> int:
         return self.settings.size(self._grid(task))
@@ -169,15 +190,8 @@ class TransformerStage:
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy () of the cells that are drawn; given cells are not learnt."""
-        model = self.model
-        with autocast(self.precision, self.device):
-            conditions = model.conditions(
-                batch.text_ids, batch.text_valid, sketch=batch.sketch, present=batch.present, partial=batch.partial
-            )
-            logits = model.decoder(batch.tokens, conditions, batch.grid)
-        if batch.known is None:
-            return F.cross_entropy(logits.float().flatten(0, 1), batch.tokens.flatten())
-        return F.cross_entropy(logits[~batch.known].float(), batch.tokens[~batch.known])
+        loss: Tensor = self.learner(batch)
+        return loss
 
 
 def check_learnable(task: Task, model: ModelConfig, sources: Mapping[Target, Source]) -> None:

@@ -1,6 +1,6 @@
 """Small trainings of both stages, in the sizes of the preset ``smoke``.
 
-``python -m tests.training.stages FOLDER`` trains the transformer in a process of its own, to be killed.
+``python tests/training/stages.py FOLDER STEPS`` trains the transformer in a process of its own, to be killed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from nuwa.training.checkpoints import Checkpoints
 from nuwa.training.loop import LOG, Stage, fit
 from nuwa.training.on_sprites import sprites_data
 from nuwa.training.optim import clipped_step
+from nuwa.training.parallel import Parallel
 from nuwa.training.prepare import TrainingData
 from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
@@ -67,18 +68,20 @@ def tokenizer_stage(stream: Any = None, **settings: Any) -> TokenizerStage:
     )
 
 
-def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
+def transformer_stage(
+    stream: Any = None, *, dropout: float = 0.1, parallel: Parallel = "ddp", **settings: Any
+) -> TransformerStage:
     preset = PRESETS["smoke"]().only("t2i")
     torch.manual_seed(5)
     tokenizer, text = (
         VQGAN(preset.tokenizer.model),
         TextTokenizer.from_captions(captions(draw("train", np.arange(500)))),
     )
-    model = dataclasses.replace(preset.model, dropout=0.1)
+    model = dataclasses.replace(preset.model, dropout=dropout)
     config = dataclasses.replace(preset.transformer, **{"steps": 8, "caption_dropout": 0.5} | settings)
     return TransformerStage(
         model.on(preset.tokenizer.model.grid(), num_codes=32, vocab_size=text.vocab_size), config,
-        {"picture": source(stream)}, tokenizer, text, origin={"data": "sprites"}, device=CPU,
+        {"picture": source(stream)}, tokenizer, text, origin={"data": "sprites"}, device=CPU, parallel=parallel,
     )  # fmt: skip
 
 
@@ -95,7 +98,7 @@ def small_data(frames: int = 3) -> TrainingData:
     return sprites_data(32, frames, num_held_out=16, num_captions=500)
 
 
-def tasks_stage(**settings: Any) -> TransformerStage:
+def tasks_stage(parallel: Parallel = "ddp", **settings: Any) -> TransformerStage:
     """All eight tasks, on clips of three frames."""
     preset, data = dataclasses.replace(PRESETS["smoke"](), frames=3), small_data()
     assert preset.sketch is not None
@@ -104,7 +107,7 @@ def tasks_stage(**settings: Any) -> TransformerStage:
     config = dataclasses.replace(preset.transformer, **{"steps": 12, "caption_dropout": 0.3} | settings)
     return TransformerStage(
         preset.config(vocab_size=text.vocab_size), config, data.sources(preset), VQGAN(preset.tokenizer.model), text,
-        sketch=VQGANSeg(preset.sketch.model), origin={"data": "sprites"}, device=CPU,
+        sketch=VQGANSeg(preset.sketch.model), origin={"data": "sprites"}, device=CPU, parallel=parallel,
     )  # fmt: skip
 
 
@@ -189,4 +192,5 @@ def interrupt(folder: Path, before: int, steps: int = 12) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    train(transformer_stage(steps=60), Path(sys.argv[1]), 60)
+    number = int(sys.argv[2])
+    train(transformer_stage(steps=number), Path(sys.argv[1]), number)
