@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ STREAMS: dict[str, Any] = {
 def test_parts_are_the_whole(name: str, edges: list[int]) -> None:
     stream, step = STREAMS[name], 5
     pixels, captions = stream.batch(step, 13)
-    rows = [range(first, last) for first, last in zip(edges, edges[1:], strict=False)]
+    rows = [range(first, last) for first, last in pairwise(edges)]
     found = [batch_of(stream, step, 13, each) for each in rows]
     assert torch.equal(torch.cat([part for part, _ in found]), pixels)
     assert [caption for _, part in found for caption in part] == captions

@@ -6,7 +6,9 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -180,3 +182,33 @@ def test_more_processes_than_samples_are_refused(
     message = rf"expected at least one sample for each of {world} processes times {accumulate} parts, got a batch of"
     with pytest.raises(ValueError, match=message):
         STAGES[name](accumulate=accumulate)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_signal_to_each_process_ends_them_with_a_code_to_requeue_on(tmp_path: Path) -> None:
+    """As SLURM starts and ends them: without torchrun, by the variables that it would set."""
+    jobs = [job("transformer", tmp_path, 2000, settings={"steps": 2000}, save_s=1e9, tell=5)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = [sys.executable, str(ROOT / "tests" / "training" / "processes.py"), json.dumps(jobs)]
+    processes = [
+        subprocess.Popen(
+            script, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment() | {
+                "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            },
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "training\n"
+    processes[1].send_signal(signal.SIGUSR1)  # one is enough: all end after the same step
+    outcomes = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [75, 75], outcomes
+    assert "stopped by SIGUSR1 with a checkpoint of step" in outcomes[1][1]
+    assert "stopped by a signal with a checkpoint of step" in outcomes[0][1]
+    assert last_step(tmp_path) >= 5
