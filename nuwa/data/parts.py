@@ -25,7 +25,7 @@ def batch_of(stream: Stream, step: int, size: int, rows: range) -> tuple[Tensor,
         ]
     else:
         found = [stream.batch(*each) for each in blocks(step, size, rows)]
-    return torch.cat([pixels for pixels, _ in found]), [caption for _, captions in found for caption in captions]
+    return _joined([pixels for pixels, _ in found]), [caption for _, captions in found for caption in captions]
 
 
 def maps_of(stream: MapStream, step: int, size: int, rows: range) -> Tensor:
@@ -38,7 +38,7 @@ def maps_of(stream: MapStream, step: int, size: int, rows: range) -> Tensor:
             found.append((maps if maps.ndim == 3 else maps.flatten(0, 1))[cut])
     else:
         found = [stream.maps(*each) for each in blocks(step, size, rows)]
-    return torch.cat(found)
+    return _joined(found)
 
 
 def blocks(step: int, size: int, rows: range) -> Iterator[tuple[int, int]]:
@@ -67,3 +67,7 @@ def _flat(pixels: Tensor, captions: list[str]) -> tuple[Tensor, list[str]]:
     if pixels.ndim == 4:
         return pixels, captions
     return pixels.flatten(0, 1), [caption for caption in captions for _ in range(pixels.shape[1])]
+
+
+def _joined(found: list[Tensor]) -> Tensor:
+    return found[0] if len(found) == 1 else torch.cat(found)

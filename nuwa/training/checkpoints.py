@@ -73,6 +73,11 @@ class Checkpoints:
         found = self._found()
         return found[-1] if found else None
 
+    def newest_step(self) -> int:
+        """Its step, 0 where there is none."""
+        newest = self.newest()
+        return 0 if newest is None else newest.about["step"]
+
     def newest_whole(self) -> Checkpoint | None:
         """The newest whose files are as they were written; None where there are none.
 
@@ -130,8 +135,8 @@ class Checkpoints:
 
     def _full(self) -> str:
         free = shutil.disk_usage(self.folder.parent).free / 2**30
-        before = self.newest()
-        last = "there is none yet" if before is None else f"the last one is of step {before.about['step']}"
+        before = self.newest_step()
+        last = f"the last one is of step {before}" if before else "there is none yet"
         return f"disk full while writing {self.folder} ({free:.2f} GiB free); {last}, and the training goes on"
 
 

@@ -112,19 +112,25 @@ def fit(
                     line |= _validate(stage, average)
                 if rank() == 0:
                     log.write({"step": done, "time_s": round(time.monotonic() - began, 2), **line})
-                bar.set_postfix({name: f"{line[name]:.3f}" for name in ("loss",) if name in line}, refresh=False)
+                bar.set_postfix(loss=f"{line.get('loss', math.nan):.3f}", refresh=False)
             stop, due = agreed(signals.received is not None, pace.due() and rank() == 0)
             if (stop or due) and done < steps:
                 about = {"time_s": time.monotonic() - began, "config": stage.config, "bad_steps": vars(bad)}
                 with pace.measured():
-                    written = checkpoints.save(done, state.tensors(stage, average), about)
+                    checkpoints.save(done, state.tensors(stage, average), about)
                 if stop:
-                    raise Preempted(_farewell(stage, done, signals, written, checkpoints))
-    if average is not None:
-        average.replace()
-    weights = {name: whole(value) for name, value in stage.modules["model"].state_dict().items()}
-    on_first(lambda: checkpoint.save_tensors(folder / checkpoint.WEIGHTS, weights, stage.config))
-    checkpoints.remove()
+                    step = checkpoints.newest_step()  # the disk may have been full
+                    raise Preempted(f"{stage.name}: stopped by {signals} with a checkpoint of step {step}; {_AGAIN}")
+        if average is not None:
+            average.replace()
+        weights = {name: whole(value) for name, value in stage.modules["model"].state_dict().items()}
+        on_first(lambda: checkpoint.save_tensors(folder / checkpoint.WEIGHTS, weights, stage.config))
+        checkpoints.remove()
+        if agreed(signals.received is not None)[0]:
+            raise Preempted(f"{stage.name}: stopped by {signals} when it was finished; {_AGAIN}")
+
+
+_AGAIN = "the same command goes on from there"
 
 
 def finished(folder: Path, config: dict[str, Any]) -> bool:
@@ -163,13 +169,6 @@ def _validate(stage: Stage, average: Average | None) -> dict[str, float]:
         return stage.validate()
     with average.shown():
         return stage.validate()
-
-
-def _farewell(stage: Stage, step: int, signals: StopSignals, written: bool, checkpoints: Checkpoints) -> str:
-    name = "a signal" if signals.received is None else signals.received.name  # another process may have got it
-    last = checkpoints.newest()
-    step = step if written else 0 if last is None else last.about["step"]
-    return f"{stage.name}: stopped by {name} with a checkpoint of step {step}; the same command goes on from there"
 
 
 def _check_same(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

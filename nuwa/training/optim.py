@@ -56,7 +56,8 @@ def clipped_step(
     """
     parameters = list(parameters)
     norm = whole(nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None))
-    nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    if clip < math.inf:
+        nn.utils.clip_grads_with_norm_(parameters, clip, norm)
     if torch.isfinite(norm):
         for optimizer in optimizers:
             optimizer.step()

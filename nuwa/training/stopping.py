@@ -31,5 +31,8 @@ class StopSignals:
         for each, before in self._before.items():
             signal.signal(each, before if before is not None else signal.SIG_DFL)  # type: ignore[arg-type]
 
+    def __str__(self) -> str:
+        return "a signal to another process" if self.received is None else self.received.name
+
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received = signal.Signals(number)

@@ -133,19 +133,19 @@ class TransformerStage:
         """One optimizer step, of the task whose turn it is."""
         settings, turn, model = self.settings, self.mixture[index], self.model.train()
         size = self._size(turn.task)
-        drawn = self.examples.drawn(turn.task, index, size, self._grid(turn.task))
+        split = parts(size, settings.accumulate)
+        drawn = None if len(split[0]) == size else self.examples.drawn(turn.task, index, size, self._grid(turn.task))
         loss = torch.zeros((), device=self.device)
         model.zero_grad()
-        *some, last = parts(size, settings.accumulate)
-        for rows in (*some, last):
+        for rows in split:
             if rows.start:  # what is dropped differs from part to part
                 torch.manual_seed(noise.key("part", settings.seed, index, rows.start) >> 1)
             batch = self.examples.draw(
                 turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
                 rows=rows,
             )  # fmt: skip
-            with contextlib.nullcontext() if rows is last else alone(self.learner):
-                part = self.loss(batch) * (batch.drawn / drawn)
+            with contextlib.nullcontext() if rows is split[-1] else alone(self.learner):
+                part = self.loss(batch) * (1 if drawn is None else batch.drawn / drawn)
                 (part * world()).backward()  # the mean over the processes is then the gradient of the sum
             loss += part.detach()
         loss = summed(loss)

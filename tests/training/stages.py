@@ -150,8 +150,7 @@ def outcome(folder: Path) -> tuple[bytes, list[dict[str, float]]]:
 
 def last_step(folder: Path) -> int:
     """Of the newest checkpoint; 0 where there is none."""
-    newest = Checkpoints(folder).newest()
-    return 0 if newest is None else newest.about["step"]
+    return Checkpoints(folder).newest_step()
 
 
 class Line:

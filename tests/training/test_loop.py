@@ -228,6 +228,22 @@ def test_a_signal_ends_the_run_after_the_step(
     assert outcome(tmp_path) == whole
 
 
+def test_a_signal_in_the_last_step_is_not_forgotten(
+    tmp_path: Path, whole: tuple[bytes, list[dict[str, float]]]
+) -> None:
+    class Signalled(Line):
+        def step(self, index: int) -> dict[str, Tensor]:
+            if index == 11:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().step(index)
+
+    with pytest.raises(
+        Preempted, match="train line: stopped by SIGTERM when it was finished; the same command goes on"
+    ):
+        train(Signalled(), tmp_path, 12)
+    assert outcome(tmp_path) == whole
+
+
 def test_an_average_is_what_is_left(tmp_path: Path, whole: tuple[bytes, list[dict[str, float]]]) -> None:
     def averaged() -> Line:
         line = Line()

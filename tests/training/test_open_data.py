@@ -34,7 +34,7 @@ def test_sprites_have_clips_where_they_are_learnt() -> None:
 
 
 def test_a_name_that_is_none() -> None:
-    with pytest.raises(ValueError, match="data: expected sprites or one of .*folder.*, got 'cocoo'"):
+    with pytest.raises(ValueError, match=r"data: expected sprites or one of .*folder.*, got 'cocoo'"):
         open_data("cocoo", 16, 1)
 
 

@@ -210,5 +210,5 @@ def test_a_signal_to_each_process_ends_them_with_a_code_to_requeue_on(tmp_path: 
     outcomes = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [75, 75], outcomes
     assert "stopped by SIGUSR1 with a checkpoint of step" in outcomes[1][1]
-    assert "stopped by a signal with a checkpoint of step" in outcomes[0][1]
+    assert "stopped by a signal to another process with a checkpoint of step" in outcomes[0][1]
     assert last_step(tmp_path) >= 5
