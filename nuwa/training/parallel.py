@@ -1,4 +1,7 @@
-"""One network in several processes: PyTorch's DDP, in which each holds all of it, or FSDP2, in which each holds a part."""
+"""One network in several processes: PyTorch's DDP, in which each holds all of it, or FSDP2, in which each holds a part.
+
+What only several processes need is imported when there are some: sharded tensors take long to import.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from nuwa.training.distributed import world
@@ -44,6 +44,9 @@ def spread(
         return module
     if parallel == "ddp":
         return DistributedDataParallel(module, broadcast_buffers=False, find_unused_parameters=unused)
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     mesh = init_device_mesh(device.type, (world(),))
     for layer in layers:
         fully_shard(layer, mesh=mesh)
@@ -61,6 +64,10 @@ def alone(module: nn.Module) -> AbstractContextManager[Any]:
 
 def whole(value: Tensor) -> Tensor:
     """A tensor with all its parts; every process has to ask for it."""
+    if world() == 1:
+        return value
+    from torch.distributed.tensor import DTensor
+
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
@@ -68,6 +75,9 @@ def whole(value: Tensor) -> Tensor:
 def fill(target: Tensor, value: Tensor) -> None:
     """Copy a whole tensor, the same in all processes, into one that may be sharded."""
     value = value.to(target.device)
-    if isinstance(target, DTensor):
-        value = distribute_tensor(value, target.device_mesh, target.placements)
+    if world() > 1:
+        from torch.distributed.tensor import DTensor, distribute_tensor
+
+        if isinstance(target, DTensor):
+            value = distribute_tensor(value, target.device_mesh, target.placements)
     target.copy_(value)
