@@ -212,3 +212,14 @@ def test_a_signal_to_each_process_ends_them_with_a_code_to_requeue_on(tmp_path: 
     assert "stopped by SIGUSR1 with a checkpoint of step" in outcomes[1][1]
     assert "stopped by a signal to another process with a checkpoint of step" in outcomes[0][1]
     assert last_step(tmp_path) >= 5
+
+
+def test_muon_needs_whole_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nuwa.training.transformer.world", lambda: 2)
+    with pytest.raises(ValueError, match="parallel: expected ddp with the optimizer muon, which needs whole matrices"):
+        STAGES["transformer"](parallel="fsdp")
+
+
+def test_another_way_than_these_is_refused() -> None:
+    with pytest.raises(ValueError, match="parallel: expected ddp or fsdp, got 'zero'"):
+        STAGES["transformer"](parallel="zero")
