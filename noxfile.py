@@ -136,6 +136,13 @@ def data(run: nox.Session) -> None:
     python(run, "-m", "nuwa.data", *run.posargs)
 
 
+@session("train", default=False)
+def train(run: nox.Session) -> None:
+    """Train a preset: ``-- run --preset NAME --out DIR``; on several GPUs and machines as docs/training.md says."""
+    install(run)
+    python(run, "-m", "nuwa.training", *(run.posargs or ["--help"]))
+
+
 @session("judges", default=False)
 def judges(run: nox.Session) -> None:
     """Train the judges of sprites again by their recipe; ``-- --only video,segmenter`` trains some of them."""

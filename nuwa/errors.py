@@ -5,23 +5,31 @@ A user's mistake and a full disk are one sentence on stderr and an exit code; a 
 
 from __future__ import annotations
 
-import errno
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from nuwa.files import StorageError
+from nuwa.files import StorageError, chain, is_disk_full
 
-USAGE, FAILED, INTERRUPTED = 2, 1, 130
-"""Exit codes: the input is wrong (also tyro's code for a wrong option), the machine refused, Ctrl-C (128 + SIGINT)."""
+USAGE, FAILED, INTERRUPTED, REQUEUE = 2, 1, 130, 75
+"""Exit codes: the input is wrong (also tyro's code for a wrong option), the machine refused, Ctrl-C (128 + SIGINT), and
+a signal ended the run after its state was written (EX_TEMPFAIL of sysexits.h): start the same command again."""
+
+
+class Preempted(Exception):  # noqa: N818  it is no error
+    """A signal asked the run to end; its state is written, and the same command goes on from there."""
+
+
+class ProcessLost(Exception):  # noqa: N818  as Python names its own ProcessLookupError, by what happened
+    """One of several processes ended, so the others cannot go on; the message names it."""
 
 
 def run_cli(main: Callable[[list[str]], object], argv: Sequence[str] | None = None) -> int:
     """Run ``main(arguments)`` and return the exit code: ``sys.exit(run_cli(main))``.
 
     ``--debug`` anywhere among the arguments is taken out and makes every exception show its traceback. Without it,
-    ValueError gives 2, StorageError, OSError and FloatingPointError 1, Ctrl-C 130, each with one sentence. Any other
-    exception is a fault of the program and passes through. Wrong options are answered by tyro, with the nearest right
-    one and code 2.
+    ValueError gives 2, StorageError, ProcessLost, OSError and FloatingPointError 1, Ctrl-C 130, Preempted 75, each
+    with one sentence. Any other exception is a fault of the program and passes through. Wrong options are answered by
+    tyro, with the nearest right one and code 2.
 
     Args:
         main: takes the arguments without the program's name and passes them to ``tyro.cli(..., args=arguments)``.
@@ -47,14 +55,18 @@ def explain(error: BaseException) -> tuple[str, int] | None:
 
     A full disk is recognised wherever it lies in the chain of causes, and in safetensors' own exception.
     """
-    if any(_is_disk_full(link) for link in _chain(error)):
+    if is_disk_full(error):
         named = isinstance(error, StorageError) and str(error)
         return _error(named or f"disk full{_at(error)}; free some space and run the same command again"), FAILED
     if isinstance(error, KeyboardInterrupt):
         return "stopped by Ctrl-C", INTERRUPTED
+    if isinstance(error, Preempted):
+        return str(error), REQUEUE
     if isinstance(error, ValueError):
         return _error(f"{error} (--debug shows where)"), USAGE
-    if isinstance(error, StorageError | FloatingPointError):  # a training that diverged is a result and no fault
+    if isinstance(
+        error, StorageError | ProcessLost | FloatingPointError
+    ):  # a training that diverged is a result and no fault
         return _error(str(error)), FAILED
     if isinstance(error, OSError):
         return _error(f"{error.strerror or error}{_at(error)} (--debug shows where)"), FAILED
@@ -66,18 +78,5 @@ def _error(text: str) -> str:
 
 
 def _at(error: BaseException) -> str:
-    names = [link.filename for link in _chain(error) if isinstance(link, OSError) and link.filename is not None]
+    names = [link.filename for link in chain(error) if isinstance(link, OSError) and link.filename is not None]
     return f": {names[0]}" if names else ""
-
-
-def _is_disk_full(error: BaseException) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return f"(os error {errno.ENOSPC})" in str(error)  # safetensors reports Rust's I/O errors as text
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

@@ -39,8 +39,27 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a full disk, or a quota that is used up, lies anywhere in the chain of an exception's causes."""
+    return any(
+        link.errno in _FULL if isinstance(link, OSError) else f"(os error {errno.ENOSPC})" in str(link)
+        for link in chain(error)  # safetensors reports Rust's I/O errors as text
+    )
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it came from, as a traceback shows them."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+
+
 def _sentence(error: OSError, path: Path) -> str | None:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return f"disk full while writing {path}; free some space and run the same command again"
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return f"cannot write {path}: {error.strerror}; choose another folder with --out"

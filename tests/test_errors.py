@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import tyro
 
-from nuwa.errors import run_cli
+from nuwa.errors import Preempted, ProcessLost, run_cli
 from nuwa.files import StorageError, write_text
 
 
@@ -56,8 +56,10 @@ def chained() -> Exception:
         ),
         (FloatingPointError("step 3 gave nan"), 1, "error: step 3 gave nan\n"),
         (KeyboardInterrupt(), 130, "stopped by Ctrl-C\n"),
+        (Preempted("stopped by SIGTERM"), 75, "stopped by SIGTERM\n"),
+        (ProcessLost("lost process 1"), 1, "error: lost process 1\n"),
     ],
-    ids=["value", "storage", "os", "full", "full-chained", "full-safetensors", "diverged", "interrupt"],
+    ids=["value", "storage", "os", "full", "chained", "full-safetensors", "diverged", "interrupt", "preempted", "lost"],
 )
 def test_one_sentence_and_a_code(
     error: BaseException, code: int, sentence: str, capsys: pytest.CaptureFixture[str]

@@ -44,7 +44,7 @@ class PicturesAndFrames:
         pictures, captions = self.pictures.batch(step, still)
         if not count:
             return pictures, captions
-        clips, moving = self.clips.batch(step, self._clips(count))
+        clips, moving = self.clips.batch(step, self.num_clips(size))
         frames = clips.flatten(0, 1)[:count]
         return torch.cat([pictures, frames]), captions + [moving[row // self.frames] for row in range(count)]
 
@@ -54,10 +54,11 @@ class PicturesAndFrames:
         assert isinstance(self.clips, MapStream)
         still, count = size - size // 2, size // 2
         pictures = self.pictures.maps(step, still)
-        return torch.cat([pictures, self.clips.maps(step, self._clips(count)).flatten(0, 1)[:count]])
+        return torch.cat([pictures, self.clips.maps(step, self.num_clips(size)).flatten(0, 1)[:count]])
 
-    def _clips(self, count: int) -> int:
-        return -(-count // self.frames)
+    def num_clips(self, size: int) -> int:
+        """Clips that a batch of ``size`` has frames of."""
+        return -(-(size // 2) // self.frames)
 
 
 class ShuffledStream:

@@ -44,6 +44,16 @@ def adversarial_loss(made: Tensor) -> Tensor:
 
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor, *, ceiling: float = 1e4) -> Tensor:
     """Weight () that balances the two losses' gradients at the decoder's last layer (VQGAN, equation 7)."""
+    return balanced(*last_gradients(reconstruction, adversarial, last_layer), ceiling=ceiling)
+
+
+def last_gradients(reconstruction: Tensor, adversarial: Tensor, last_layer: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of the two losses at a layer; those of parts of a batch add up."""
     (of_reconstruction,) = torch.autograd.grad(reconstruction, last_layer, retain_graph=True)
     (of_adversarial,) = torch.autograd.grad(adversarial, last_layer, retain_graph=True)
+    return of_reconstruction, of_adversarial
+
+
+def balanced(of_reconstruction: Tensor, of_adversarial: Tensor, *, ceiling: float = 1e4) -> Tensor:
+    """The adaptive weight () of two gradients."""
     return (of_reconstruction.norm() / (of_adversarial.norm() + 1e-4)).clamp(0, ceiling).detach()

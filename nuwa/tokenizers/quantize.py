@@ -21,6 +21,7 @@ class Quantized:
     """What the codebook makes of vectors (b, c, h, w)."""
 
     vectors: Tensor  # (b, c, h, w) the codes, with the straight-through gradient of the input
+    unit: Tensor  # (b, c, h, w) the normalised input
     indices: Tensor  # (b, h, w) int64 in 0…v-1
     commitment: Tensor  # () mean squared distance from the normalised input to its code
 
@@ -42,14 +43,13 @@ class Codebook(nn.Module):
         self.register_buffer("total", codes.clone())
 
     def forward(self, x: Tensor) -> Quantized:
-        """Quantise vectors (b, c, h, w) float; in training mode the codes then follow their vectors."""
+        """Quantise vectors (b, c, h, w) float; the codes follow them in :meth:`follow`."""
         unit = F.normalize(x.float(), dim=1)
         indices = self.nearest(unit)
         codes = self.codes[indices].movedim(-1, 1)
-        if self.training:
-            self._follow(_rows(unit.detach()), indices.flatten())
         return Quantized(
             vectors=unit + (codes - unit).detach(),
+            unit=unit,
             indices=indices,
             commitment=F.mse_loss(unit, codes) * self.width,
         )
@@ -87,26 +87,32 @@ class Codebook(nn.Module):
         self.total.copy_(codes * self.weight[:, None])
 
     @torch.no_grad()
-    def _follow(self, flat: Tensor, indices: Tensor) -> None:
+    def choices(self, quantized: Quantized) -> Tensor:
+        """Which codes were chosen and by what: (v, 1 + c), counts and sums of vectors. Those of parts of a batch add up."""
+        flat, indices = _rows(quantized.unit), quantized.indices.flatten()
+        count = torch.bincount(indices, minlength=self.num_codes).float()
+        return torch.cat([count[:, None], torch.zeros_like(self.total).index_add_(0, indices, flat)], dim=1)
+
+    @torch.no_grad()
+    def follow(self, choices: Tensor) -> None:
+        """Let the codes follow the vectors of one training step, by the :meth:`choices` (v, 1 + c) of all its parts."""
         # Counts are relative to an even share (1.0), so that `restart_below` does not depend on the batch.
-        even = len(flat) / self.num_codes
-        count = torch.bincount(indices, minlength=self.num_codes).float() / even
-        total = torch.zeros_like(self.total).index_add_(0, indices, flat) / even
-        self.weight.lerp_(count, 1 - self.decay)
-        self.total.lerp_(total, 1 - self.decay)
+        even = float(choices[:, 0].sum()) / self.num_codes
+        self.weight.lerp_(choices[:, 0] / even, 1 - self.decay)
+        self.total.lerp_(choices[:, 1:] / even, 1 - self.decay)
         length = self.total.norm(dim=-1, keepdim=True)
         # A code that nothing ever chose has no direction to follow and stays where it is.
         self.codes.copy_(torch.where(length > _NOTHING, self.total / length.clamp_min(_NOTHING), self.codes))
 
     @torch.no_grad()
     def restart(self, x: Tensor) -> int:
-        """Move codes that are chosen less than ``restart_below`` of an even share onto random vectors of x (b, c, h, w).
+        """Move codes that are chosen less than ``restart_below`` of an even share onto random vectors of x.
 
-        Returns how many were moved.
+        x is (b, c, h, w) or (m, c), as in :meth:`start_from`. Returns how many were moved.
         """
         dead = torch.nonzero(self.weight < self.restart_below).flatten()
         if len(dead):
-            flat = F.normalize(_rows(x).float(), dim=-1)
+            flat = F.normalize((_rows(x) if x.ndim == 4 else x).float(), dim=-1)
             # Where the codes explain a vector badly a new one helps most.
             distance = (1 - (flat @ self.codes.T).amax(dim=-1)).clamp_min(1e-8)
             picked = torch.multinomial(distance, len(dead), replacement=len(dead) > len(flat))

@@ -1,24 +1,29 @@
-"""Checkpoints: weights as safetensors with their config in the header, the state of an unfinished training apart."""
+"""Weights as safetensors with their config in the header: what a finished training leaves."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from nuwa import files
 
-STATE, WEIGHTS = "state.pt", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 
 
 def save_weights(path: str | Path, module: nn.Module, config: dict[str, Any]) -> None:
     """Write a module's state dict and its config (plain JSON values), atomically."""
-    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    save_tensors(path, module.state_dict(), config)
+
+
+def save_tensors(path: str | Path, tensors: Mapping[str, Tensor], config: dict[str, Any]) -> None:
+    """Write a state dict and its config (plain JSON values), atomically."""
+    state = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with files.atomic(path) as temporary:
         save_file(state, temporary, metadata={"config": json.dumps(config, sort_keys=True)})
 
@@ -46,22 +51,3 @@ def load_weights(path: str | Path, module: nn.Module) -> None:
         module.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"{path}: expected the weights of {type(module).__name__}, got others ({error})") from error
-
-
-def save_state(path: str | Path, state: dict[str, Any]) -> None:
-    """Write the state of a training (tensors and plain values), atomically."""
-    with files.atomic(path) as temporary:
-        torch.save(state, temporary)
-
-
-def load_state(path: str | Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote; no code in the file is run. ValueError where it is damaged."""
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged archive makes torch raise anything, from EOFError to UnpicklingError
-        raise ValueError(
-            f"{path}: the state of the training is damaged; remove it to train from the beginning"
-        ) from error
-    return state

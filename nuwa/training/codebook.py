@@ -6,19 +6,24 @@ A stage of a tokenizer says what it reads and what a good reconstruction is; thi
 from __future__ import annotations
 
 import abc
+import contextlib
 import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from nuwa.tokenizers.quantize import Usage
+from nuwa.tokenizers.quantize import Quantized, Usage
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
-from nuwa.training.optim import adamw, set_lr, warmup_cosine
+from nuwa.training.distributed import joined, parts, summed, world
+from nuwa.training.optim import adamw, clipped_step, set_lr, warmup_cosine
+from nuwa.training.parallel import alone, spread
 from nuwa.training.precision import Precision, autocast, resolve
+from nuwa.training.shared import Sums, check_shared, described
 
 PART = 128  # pictures that are measured at once
 
@@ -42,6 +47,11 @@ class CodebookTraining:
     collapse_below: float = 0.1  # share of codes in use
     precision: Precision = "auto"
     seed: int = 0
+    ema: float | None = None  # decay of a moving average of the weights, which is what the training then leaves
+    accumulate: int = 1  # parts in which a process computes its share of a batch, to save memory; changes no result
+
+    def __post_init__(self) -> None:
+        check_shared(self.ema, self.accumulate)
 
 
 class CodebookStage(abc.ABC):
@@ -57,8 +67,10 @@ class CodebookStage(abc.ABC):
         """``validation`` is held-out data as it is read; ``data`` names it, for the config of the checkpoint."""
         self.settings, self.device, self.data = config, device, data
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learner = spread(self.model, device)
         self.validation = validation.to(device)
         self.precision = resolve(config.precision, device)
+        self.rows = parts(config.batch, config.accumulate)
         self.optimizer = adamw(self.model.parameters(), lr=config.lr, betas=(0.9, 0.95), decay=config.weight_decay)
 
     @cached_property
@@ -74,23 +86,41 @@ class CodebookStage(abc.ABC):
     @property
     def config(self) -> dict[str, Any]:
         """Everything that shapes the result."""
-        return asdict(self.settings) | {"data": self.data, "precision": self.precision}
+        return described(self.settings) | {"data": self.data, "precision": self.precision}
+
+    @property
+    def ema(self) -> float | None:
+        """Decay of the average."""
+        return self.settings.ema
+
+    def tokens(self, index: int) -> int:  # noqa: ARG002  all steps are alike
+        """Tokens of the step's pictures."""
+        return self.settings.batch * self.model.config.grid().size
 
     @abc.abstractmethod
-    def read(self, index: int) -> Tensor:
-        """Channels (b, c, H, W) float that step ``index`` feeds to the encoder."""
+    def read(self, index: int, rows: range) -> Tensor:
+        """Channels (b, c, H, W) float of these rows of what step ``index`` feeds to the encoder."""
 
     @abc.abstractmethod
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss () of outputs y for inputs x, and its parts to log."""
 
     @abc.abstractmethod
-    def fooling(self, index: int, y: Tensor, reconstruction: Tensor) -> tuple[Tensor, dict[str, Tensor]] | None:
-        """One more term of the loss, such as that of a critic, and what to log of it; None where there is none."""
+    def each(self, index: int, xs: Sequence[Tensor]) -> Iterable[Tensor]:
+        """The parts of a step, before each of which what is trained beside the tokenizer may be set right."""
 
     @abc.abstractmethod
-    def after(self, index: int, x: Tensor, y: Tensor, share: float) -> dict[str, Tensor] | None:
-        """What follows the tokenizer's own step, at this share of the learning rate; scalars to log, if there are any."""
+    def fooling(self, index: int, y: Tensor, reconstruction: Tensor) -> tuple[Tensor, dict[str, Tensor]] | None:
+        """One more term of the loss of a part, such as that of a critic, and what to log of it; None where there is none."""
+
+    @abc.abstractmethod
+    def after(self, index: int, xs: Sequence[Tensor], ys: Sequence[Tensor], share: float) -> dict[str, Tensor] | None:
+        """What follows the tokenizer's own step, with all its parts and at this share of the learning rate; what to log."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether this process computes a step's batch alone and at once."""
+        return len(self.rows[0]) == self.settings.batch
 
     def at(self, share: float) -> int:
         """The step at a share of the training."""
@@ -99,11 +129,37 @@ class CodebookStage(abc.ABC):
     def step(self, index: int) -> dict[str, Tensor]:
         """One step of the tokenizer and of what is trained beside it."""
         settings, model = self.settings, self.model.train()
-        x = self.read(index).contiguous(memory_format=torch.channels_last)
         if index == self.at(settings.quantise_from):
             self._start_codes()
+        xs = [self.read(index, rows).contiguous(memory_format=torch.channels_last) for rows in self.rows]
+        ys, choices, scalars = [], [], Sums()
+        self.optimizer.zero_grad()
+        for x in self.each(index, xs):
+            share = len(x) / settings.batch
+            with contextlib.nullcontext() if x is xs[-1] else alone(self.learner):
+                y, quantized, loss, terms = self._part(index, x)
+                (loss * share * world()).backward()  # the mean over the processes is then the gradient of the sum
+            scalars.add({"loss": loss, **terms}, share)
+            ys.append(y.detach())
+            if quantized is not None:
+                choices.append(model.codebook.choices(quantized))
+        share = warmup_cosine(index, settings.steps)
+        set_lr(self.optimizer, settings.lr * share)
+        norm = clipped_step(model.parameters(), [self.optimizer], clip=1.0)
+        found = scalars.read() | {"gradient_norm": norm}
+        if torch.isfinite(norm):
+            if choices:
+                model.codebook.follow(summed(torch.stack(choices).sum(dim=0)))
+            found |= self.after(index, xs, ys, share) or {}
+            if self._restarts(index):
+                self._restart_codes(xs)
+        return found
+
+    def _part(self, index: int, x: Tensor) -> tuple[Tensor, Quantized | None, Tensor, dict[str, Tensor]]:
+        """Outputs, what the codebook chose, loss () and its parts."""
+        settings = self.settings
         with autocast(self.precision, self.device):
-            y, quantized = model(x, quantise=index >= self.at(settings.quantise_from))
+            y, quantized = self.learner(x, quantise=index >= self.at(settings.quantise_from))
             y = y.float()
             reconstruction, scalars = self.reconstruction(y, x)
             loss = reconstruction
@@ -114,38 +170,28 @@ class CodebookStage(abc.ABC):
             if more is not None:
                 loss = loss + more[0]
                 scalars |= more[1]
-        share = warmup_cosine(index, settings.steps)
-        set_lr(self.optimizer, settings.lr * share)
-        self.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        self.optimizer.step()
-        scalars |= self.after(index, x, y.detach(), share) or {}
-        if self._restarts(index):
-            self._restart_codes(x)
-        return {"loss": loss.detach(), **{name: value.detach() for name, value in scalars.items()}}
+        return y, quantized, loss, scalars
 
     def _restarts(self, index: int) -> bool:
         begun = index > self.at(self.settings.quantise_from)
         return begun and index < self.at(self.settings.restart_until) and (index + 1) % self.settings.restart_every == 0
 
     @torch.no_grad()
-    def _restart_codes(self, x: Tensor) -> None:
-        with autocast(self.precision, self.device):
-            vectors = self.model.encoder(x)
-        self.model.codebook.restart(vectors.float())
+    def _restart_codes(self, xs: Sequence[Tensor]) -> None:
+        self.model.codebook.restart(joined(torch.cat([self._vectors(x) for x in xs])))
 
     @torch.no_grad()
     def _start_codes(self) -> None:
         # Fresh data with about eight vectors a code.
-        config = self.model.config
-        count = -(-8 * config.num_codes // (config.grid().size * self.settings.batch))
-        vectors = []
-        for batch in range(count):
-            x = self.read(batch)
-            with autocast(self.precision, self.device):
-                vectors.append(self.model.encoder(x).float())
-        self.model.codebook.start_from(torch.cat(vectors))
+        config, rows = self.model.config, range(self.settings.batch)
+        count = -(-8 * config.num_codes // (config.grid().size * len(rows)))
+        self.model.codebook.start_from(torch.cat([self._vectors(self.read(batch, rows)) for batch in range(count)]))
+
+    def _vectors(self, x: Tensor) -> Tensor:
+        """What the encoder makes of pictures, (b, c, h, w) float32."""
+        with autocast(self.precision, self.device):
+            vectors = self.model.encoder(x)
+        return vectors.float()
 
     @torch.no_grad()
     def rebuilt(self) -> tuple[Tensor, dict[str, float]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nuwa import noise
 from nuwa.data.holes import holes
+from nuwa.data.parts import batch_of, blocks, maps_of
 from nuwa.data.sources import Source
 from nuwa.grid import Grid
 from nuwa.tasks import Target, Task, for_encoder
@@ -32,6 +33,11 @@ class Batch:
     known: Tensor | None = None  # (b, s) bool, cells that are given and not learnt
     partial: tuple[Tensor, Tensor] | None = None  # tokens and known cells (b, t, h, w) that the encoder reads
 
+    @property
+    def drawn(self) -> int:
+        """Cells that are learnt."""
+        return self.tokens.numel() if self.known is None else int((~self.known).sum())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chances:
@@ -39,7 +45,8 @@ class Chances:
 
     dropped: Tensor  # (b,) bool: learns without its words and its sketch
     wordless: Tensor  # (b,) bool: learns without its words, where a task can do without
-    keys: np.ndarray  # (b,) whole numbers; holes and numbers of given frames are a function of them
+    keys: np.ndarray  # (b,) whole numbers; holes are a function of them
+    batch: int  # the first key of the whole batch, of which this may be a part; the number of given frames follows from it
 
 
 class Examples:
@@ -53,7 +60,9 @@ class Examples:
         self.tokenizer, self.text, self.sketch = tokenizer, text, sketch
         self._held_out: dict[tuple[str, int, bool], list[Batch]] = {}
 
-    def draw(self, task: Task, step: int, turn: int, size: int, *, dropout: float, wordless: float) -> Batch:
+    def draw(
+        self, task: Task, step: int, turn: int, size: int, *, dropout: float, wordless: float, rows: range | None = None
+    ) -> Batch:
         """So many examples for training step ``step``, which reads batch ``turn`` of the task's data.
 
         Args:
@@ -63,17 +72,24 @@ class Examples:
             size: b.
             dropout: share of the samples that learn without words and sketch, for guidance.
             wordless: share of the samples of a task with optional text that have none.
+            rows: those of the b to make, as they are in the whole; all where not given.
         """
-        tokens, words = self._read(task, turn, size)
-        maps = self.sources[task.target].sketches()[0].maps(turn, size) if task.sketch else None
-        rows = range(size)
+        rows = range(size) if rows is None else rows
+        tokens, words = self._read(task, turn, size, rows)
+        maps = maps_of(self.sources[task.target].sketches()[0], turn, size, rows) if task.sketch else None
         dropped = noise.uniform(noise.key("caption dropout", self.seed), step, rows) < dropout
         chances = Chances(
             dropped=torch.from_numpy(dropped & task.guided),
             wordless=torch.from_numpy(noise.uniform(noise.key("wordless", self.seed), step, rows) < wordless),
-            keys=step * size + np.arange(size),
+            keys=step * size + np.asarray(rows),
+            batch=step * size,
         )
         return self._batch(task, tokens, words, maps, chances)
+
+    def drawn(self, task: Task, step: int, size: int, grid: Grid) -> int:
+        """Cells that all samples of a step learn together, which are known before any is read."""
+        known = self._known(task, grid, step * size + np.arange(size), step * size)
+        return size * grid.size if known is None else int((~known).sum())
 
     def held_out(self, task: Task, size: int, *, dropped: bool = False) -> list[Batch]:
         """The validation samples in batches, with all their words, or ``dropped``, with neither words nor sketch."""
@@ -92,17 +108,18 @@ class Examples:
                 dropped=torch.full((len(captions),), dropped),
                 wordless=torch.zeros(len(captions), dtype=torch.bool),
                 keys=start + np.arange(len(captions)),
+                batch=start,
             )
             tokens, words = self._encode(source.pixels[part], captions)
             yield self._batch(task, tokens, words, None if maps is None else maps[part], chances)
 
-    def _read(self, task: Task, turn: int, size: int) -> tuple[Tensor, Tensor]:
+    def _read(self, task: Task, turn: int, size: int, rows: range) -> tuple[Tensor, Tensor]:
         """Tokens (b, t, h, w) and text ids (b, 77): as shards have them, or encoded here."""
         source = self.sources[task.target]
         if source.shards is None:
-            return self._encode(*source.stream.batch(turn, size))
-        batch = source.shards.tokens(turn, size)
-        return batch.tokens.to(self.device), batch.text
+            return self._encode(*batch_of(source.stream, turn, size, rows))
+        found = [source.shards.tokens(*each) for each in blocks(turn, size, rows)]
+        return torch.cat([each.tokens for each in found]).to(self.device), torch.cat([each.text for each in found])
 
     def _encode(self, pixels: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         return self.tokenizer.encode(pixels.to(self.device)), self.text.encode(captions).ids
@@ -117,7 +134,7 @@ class Examples:
         if maps is not None:
             assert self.sketch is not None
             sketch, present = self.sketch.encode(maps.to(self.device)), ~chances.dropped.to(self.device)
-        known = self._known(task, grid, chances.keys)
+        known = self._known(task, grid, chances.keys, chances.batch)
         known = None if known is None else known.to(self.device)
         return Batch(
             grid=grid,
@@ -130,12 +147,12 @@ class Examples:
             partial=None if known is None else for_encoder(task, tokens, known),
         )
 
-    def _known(self, task: Task, grid: Grid, keys: np.ndarray) -> Tensor | None:
+    def _known(self, task: Task, grid: Grid, keys: np.ndarray, batch: int) -> Tensor | None:
         """Cells that are given, bool (b, t, h, w)."""
         stream, shape = noise.key("given cells", self.seed), (len(keys), *grid.shape)
         if task.given == "first frames":
             # As many in the whole batch; one in every second batch, where how things move is still to be chosen.
-            number = noise.uniform(stream, keys[0]) * 2
+            number = float(noise.uniform(stream, batch)) * 2
             frames = 1 if number < 1 else 1 + int((number - 1) * (grid.t - 1))
             return (torch.arange(grid.t) < frames)[None, :, None, None].expand(shape)
         if task.given == "outside the mask":

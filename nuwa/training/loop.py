@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from nuwa import files, noise
+from nuwa import noise
+from nuwa.errors import Preempted
 from nuwa.progress import progress
 from nuwa.settings import differing
-from nuwa.training import checkpoint
+from nuwa.training import checkpoint, state
+from nuwa.training.bad_steps import BadSteps
+from nuwa.training.checkpoints import Checkpoints
+from nuwa.training.distributed import agreed, on_first, rank
+from nuwa.training.ema import Average
+from nuwa.training.log import LOG, TrainingLog
+from nuwa.training.meter import Meter
+from nuwa.training.parallel import whole
+from nuwa.training.stopping import StopSignals
 
-LOG = "log.jsonl"
+__all__ = ["LOG", "Stage", "finished", "fit"]
+
+SAVING = 20
+"""A checkpoint is written at most so often that it takes one part in this many of the time."""
 
 
 class Stage(Protocol):
@@ -39,8 +51,18 @@ class Stage(Protocol):
     def config(self) -> dict[str, Any]:
         """Everything that shapes the result, as plain JSON values."""
 
+    @property
+    def ema(self) -> float | None:
+        """Decay of the moving average of ``model`` that the training leaves in its place; None for the last weights."""
+
+    def tokens(self, index: int) -> int:
+        """Tokens that step ``index`` reads in all processes together."""
+
     def step(self, index: int) -> dict[str, Tensor]:
-        """One optimizer step; scalars to log."""
+        """One optimizer step; scalars to log, of them ``loss``, and ``gradient_norm`` where it is known.
+
+        Where one of these two is not finite the step has changed nothing.
+        """
 
     def validate(self) -> dict[str, float]:
         """Measures on held-out data."""
@@ -55,36 +77,60 @@ def fit(
     log_every: int = 25,
     validate_every: int = 250,
     save_s: float = 20,
+    keep: int = 2,
 ) -> None:
     """Train ``stage`` for so many steps, or go on with the training that ``folder`` holds.
 
     Leaves ``weights.safetensors`` and ``log.jsonl``. A run that was stopped at any moment goes on from its last
-    checkpoint, written every ``save_s`` seconds, and ends with the same weights. ValueError where the folder holds a
-    training of another config.
+    checkpoint and ends with the same weights. Checkpoints are written every ``save_s`` seconds, after every step where
+    that is 0, and less often where writing takes long; the last ``keep`` stay. SIGTERM and SIGUSR1 write one and end the
+    run: :class:`nuwa.errors.Preempted`. Single steps without a finite loss are left out and counted
+    (:mod:`nuwa.training.bad_steps`). ValueError where the folder holds a training of another config.
     """
-    start, spent_s = _resume(stage, folder)
+    checkpoints, log = Checkpoints(folder, keep=keep), TrainingLog(folder)
+    average = None if stage.ema is None else Average(stage.modules["model"], stage.ema)
+    bad, meter = BadSteps(name=stage.name), Meter()
+    start, spent_s = _resume(stage, average, bad, checkpoints)
+    on_first(lambda: log.begin(start))
     began = time.monotonic() - spent_s
-    saved = time.monotonic()
-    with progress(None, stage.name, total=steps, unit="steps") as bar:
+    pace = _Pace(save_s)
+    with progress(None, stage.name, total=steps, unit="steps") as bar, StopSignals() as signals:
         bar.update(start)
         for index in range(start, steps):
             torch.manual_seed(noise.key("step", seed, stage.name, index) >> 1)
+            meter.begin()
             scalars = stage.step(index)
             done = index + 1
+            good = not bad.count(done, scalars)
+            if average is not None and good:
+                average.update(index)
+            meter.end(stage.tokens(index))
             bar.update(1)
             if done % log_every == 0 or done == steps:
-                line = {name: float(value) for name, value in scalars.items()}
-                if not all(map(math.isfinite, line.values())):
-                    raise FloatingPointError(f"{stage.name}: step {done} gave {line}; lower the learning rate")
+                line = _finite(stage, done, scalars, good) | bad.line() | meter.read()
                 if done % validate_every == 0 or done == steps:
-                    line |= stage.validate()
-                _log(folder, {"step": done, "time_s": round(time.monotonic() - began, 2), **line})
-                bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
-            if time.monotonic() - saved > save_s and done < steps:
-                _save(stage, folder, done, time.monotonic() - began)
-                saved = time.monotonic()
-    checkpoint.save_weights(folder / checkpoint.WEIGHTS, stage.modules["model"], stage.config)
-    (folder / checkpoint.STATE).unlink(missing_ok=True)
+                    line |= _validate(stage, average)
+                if rank() == 0:
+                    log.write({"step": done, "time_s": round(time.monotonic() - began, 2), **line})
+                bar.set_postfix(loss=f"{line.get('loss', math.nan):.3f}", refresh=False)
+            stop, due = agreed(signals.received is not None, pace.due() and rank() == 0)
+            if (stop or due) and done < steps:
+                about = {"time_s": time.monotonic() - began, "config": stage.config, "bad_steps": vars(bad)}
+                with pace.measured():
+                    checkpoints.save(done, state.tensors(stage, average), about)
+                if stop:
+                    step = checkpoints.newest_step()  # the disk may have been full
+                    raise Preempted(f"{stage.name}: stopped by {signals} with a checkpoint of step {step}; {_AGAIN}")
+        if average is not None:
+            average.replace()
+        weights = {name: whole(value) for name, value in stage.modules["model"].state_dict().items()}
+        on_first(lambda: checkpoint.save_tensors(folder / checkpoint.WEIGHTS, weights, stage.config))
+        checkpoints.remove()
+        if agreed(signals.received is not None)[0]:
+            raise Preempted(f"{stage.name}: stopped by {signals} when it was finished; {_AGAIN}")
+
+
+_AGAIN = "the same command goes on from there"
 
 
 def finished(folder: Path, config: dict[str, Any]) -> bool:
@@ -96,32 +142,33 @@ def finished(folder: Path, config: dict[str, Any]) -> bool:
     return True
 
 
-def _resume(stage: Stage, folder: Path) -> tuple[int, float]:
-    for part in folder.glob(".*.part"):  # of a run that was killed while it wrote; the folder belongs to one run
-        part.unlink()
-    path = folder / checkpoint.STATE
-    if not path.exists():
-        (folder / LOG).unlink(missing_ok=True)
+def _resume(stage: Stage, average: Average | None, bad: BadSteps, checkpoints: Checkpoints) -> tuple[int, float]:
+    """Step and seconds from which the training goes on."""
+    checkpoints.tidy()
+    if (newest := checkpoints.newest()) is not None:
+        _check_same(checkpoints.folder.parent, newest.about["config"], stage.config)
+    if (found := checkpoints.newest_whole()) is None:
         return 0, 0.0
-    state = checkpoint.load_state(path)
-    _check_same(folder, json.loads(state["config"]), stage.config)
-    for name, module in stage.modules.items():
-        module.load_state_dict(state["modules"][name])
-    for name, optimizer in stage.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
-    _trim_log(folder, state["step"])
-    return state["step"], state["time_s"]
+    _check_same(checkpoints.folder.parent, found.about["config"], stage.config)
+    checkpoints.load(found, lambda shapes: state.targets(stage, average, shapes))
+    bad.total, bad.in_a_row = found.about["bad_steps"]["total"], found.about["bad_steps"]["in_a_row"]
+    return found.about["step"], found.about["time_s"]
 
 
-def _save(stage: Stage, folder: Path, step: int, time_s: float) -> None:
-    state = {
-        "step": step,
-        "time_s": time_s,
-        "config": json.dumps(stage.config, sort_keys=True),
-        "modules": {name: module.state_dict() for name, module in stage.modules.items()},
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in stage.optimizers.items()},
-    }
-    checkpoint.save_state(folder / checkpoint.STATE, state)
+def _finite(stage: Stage, step: int, scalars: Mapping[str, Tensor], good: bool) -> dict[str, float]:
+    """What a line says of a step. FloatingPointError where a good one logs what is no finite number."""
+    line = {name: float(value) for name, value in scalars.items()}
+    if good and not all(map(math.isfinite, line.values())):
+        raise FloatingPointError(f"{stage.name}: step {step} gave {line}; lower the learning rate")
+    return {name: value for name, value in line.items() if math.isfinite(value)}
+
+
+def _validate(stage: Stage, average: Average | None) -> dict[str, float]:
+    """Measures of what the training would leave."""
+    if average is None:
+        return stage.validate()
+    with average.shown():
+        return stage.validate()
 
 
 def _check_same(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -132,20 +179,21 @@ def _check_same(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> 
         )
 
 
-def _log(folder: Path, line: dict[str, float]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOG).open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(line) + "\n")
+class _Pace:
+    """When the next checkpoint is due."""
 
+    def __init__(self, save_s: float) -> None:
+        self._save_s, self._took_s, self._last = save_s, 0.0, time.monotonic()
 
-def _trim_log(folder: Path, step: int) -> None:
-    # Lines after the checkpoint will be written again; the last one may be cut short.
-    path = folder / LOG
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except json.JSONDecodeError:
-            break
-    files.write_text(path, "".join(kept))
+    def due(self) -> bool:
+        """Whether it is now: with 0 s always."""
+        wait_s = max(self._save_s, SAVING * self._took_s) if self._save_s else 0.0
+        return time.monotonic() - self._last > wait_s or not wait_s
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Around the writing of one."""
+        began = time.monotonic()
+        yield
+        self._last = time.monotonic()
+        self._took_s = self._last - began

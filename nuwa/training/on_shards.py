@@ -15,6 +15,7 @@ from nuwa.data.sources import Source
 from nuwa.tasks import Target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
+from nuwa.training.distributed import world
 
 
 def open_shards(
@@ -23,14 +24,15 @@ def open_shards(
     """Shards of every source, made of its samples where there is no whole set yet.
 
     Those of a training of pictures lie in ``folder``, otherwise in ``folder/picture`` and ``folder/clip``. ``text`` makes
-    the text ids of new ones. ValueError where there are none and nothing to make them of, where another tokenizer made
-    them, where they are of another dataset or split (which may hold what is tested on), or where their text ids differ.
+    the text ids of new ones. ValueError where there are none and nothing to make them of, or several processes that all
+    would; where another tokenizer made them, where they are of another dataset or split (which may hold what is tested
+    on), or where their text ids differ.
     """
     found: dict[Target, Shards] = {}
     for target, source in sources.items():
         home = folder / target if len(sources) > 1 else folder
         if not (home / MANIFEST).exists():
-            if source.samples is None:
+            if source.samples is None or world() > 1:
                 raise ValueError(f"{home}: expected finished shards, got none; make them with nox -s tokenize")
             write_shards(source.samples, tokenizer, home, text=text)
         found[target] = Shards(home, tokenizer)

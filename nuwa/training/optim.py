@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from nuwa.training.parallel import whole
 
 
 def adamw(
@@ -43,3 +45,20 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of every group."""
     for group in optimizer.param_groups:
         group["lr"] = lr
+
+
+def clipped_step(
+    parameters: Iterable[nn.Parameter], optimizers: Iterable[torch.optim.Optimizer], clip: float = math.inf
+) -> Tensor:
+    """One step with the gradient clipped to the norm ``clip``; gives the norm () that it had before.
+
+    Nothing moves where that is not finite: a bad sample must not end in the weights.
+    """
+    parameters = list(parameters)
+    norm = whole(nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None))
+    if clip < math.inf:
+        nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    if torch.isfinite(norm):
+        for optimizer in optimizers:
+            optimizer.step()
+    return norm.detach()

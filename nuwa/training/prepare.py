@@ -23,11 +23,14 @@ from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training import checkpoint
+from nuwa.training.codebook import CodebookTraining
+from nuwa.training.distributed import on_first
 from nuwa.training.loop import Stage, finished, fit
 from nuwa.training.on_shards import on_shards, open_shards
+from nuwa.training.parallel import Parallel, fill
 from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
-from nuwa.training.transformer import TransformerStage
+from nuwa.training.transformer import TransformerStage, TransformerTraining
 
 T = TypeVar("T", VQGAN, VQGANSeg)
 
@@ -61,6 +64,7 @@ def prepare(
     *,
     start: Path | None = None,
     shards: Path | None = None,
+    parallel: Parallel = "ddp",
 ) -> Nuwa:
     """The trained system of ``preset`` on ``data``.
 
@@ -73,6 +77,9 @@ def prepare(
     With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
     missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
     tokenizer's.
+
+    In several processes (:mod:`nuwa.training.group`) all of them call this; they train together, the model as ``parallel``
+    says and the tokenizers by ``ddp``, and each gets the result.
     """
     sources = data.sources(preset)
     begun = None if start is None else Nuwa.from_pretrained(start)
@@ -102,12 +109,13 @@ def prepare(
     if begun is not None:
         config = also_reading(config, begun.model.config)
     stage = TransformerStage(
-        config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device
-    )
+        config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device,
+        parallel=parallel,
+    )  # fmt: skip
     if begun is not None:
         begin_with(stage.model, begun.model, f"{start}")
     home = folder / "transformer"
-    _fit(stage, home, preset.transformer.steps, preset.transformer.seed)
+    _fit(stage, home, preset.transformer)
     model = NuwaModel(config)
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
     tasks = tuple(preset.transformer.tasks)
@@ -137,7 +145,8 @@ def begin_with(model: NuwaModel, begun: NuwaModel, where: str) -> None:
             f"{where}: expected a model that this preset goes on from, got one with other sizes ({wrong[0]}); "
             "use the preset that it was trained with, or one that adds conditions"
         )
-    model.load_state_dict(own | new)
+    for name, value in new.items():
+        fill(own[name], value)
 
 
 def _tokenizer(
@@ -148,7 +157,7 @@ def _tokenizer(
     stage = TokenizerStage(
         settings, _stream(preset, sources), validation, data.perceptual, data=data.name, device=device
     )
-    _fit(stage, home, settings.steps, settings.seed)
+    _fit(stage, home, settings)
     model = VQGAN(VQGANConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     return _ready(model, home, device)
 
@@ -162,7 +171,7 @@ def _sketch_tokenizer(
     stream = _stream(preset, sources)
     assert isinstance(stream, MapStream)
     stage = SketchStage(settings, stream, validation, data=data.name, device=device)
-    _fit(stage, home, settings.steps, settings.seed)
+    _fit(stage, home, settings)
     model = VQGANSeg(VQGANSegConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     return _ready(model, home, device)
 
@@ -178,9 +187,10 @@ def _frames(pixels: Tensor, dims: int) -> Tensor:
     return pixels if pixels.ndim == dims + 1 else pixels.flatten(0, 1)
 
 
-def _fit(stage: Stage, home: Path, steps: int, seed: int) -> None:
-    if not finished(home, stage.config):
-        fit(stage, home, steps=steps, seed=seed, validate_every=max(250, steps // 10))
+def _fit(stage: Stage, home: Path, settings: CodebookTraining | TransformerTraining) -> None:
+    if not on_first(lambda: finished(home, stage.config)):
+        steps = settings.steps
+        fit(stage, home, steps=steps, seed=settings.seed, validate_every=max(250, steps // 10))
 
 
 def _ready(model: T, home: Path, device: torch.device) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nuwa.data.parts import maps_of
 from nuwa.data.streams import MapStream
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training.codebook import CodebookStage, CodebookTraining
+from nuwa.training.distributed import summed
 
 COUNTED = 16  # batches from which the frequencies of the classes are taken
 
@@ -39,30 +42,42 @@ class SketchStage(CodebookStage):
         self.stream = stream
         torch.manual_seed(config.seed)
         super().__init__(config, VQGANSeg(config.model), validation, data=data, device=device)
-        counted = torch.stack([self._classes(batch) for batch in range(COUNTED)])
+        counted = torch.stack([self._classes(batch, range(config.batch)) for batch in range(COUNTED)])
         self.weights = class_weights(counted, config.model.num_classes, config.class_balance).to(device)
+        self._factor = torch.ones((), device=device)
 
     @property
     def config(self) -> dict[str, Any]:
         """Everything that shapes the result."""
         return super().config | {"class_weights": [round(weight, 6) for weight in self.weights.tolist()]}
 
-    def _classes(self, index: int) -> Tensor:
-        return self.stream.maps(index, self.settings.batch).to(self.device)
+    def _classes(self, index: int, rows: range) -> Tensor:
+        return maps_of(self.stream, index, self.settings.batch, rows).to(self.device)
 
-    def read(self, index: int) -> Tensor:
+    def read(self, index: int, rows: range) -> Tensor:
         """Maps as channels (b, C, H, W)."""
-        return self.model.one_hot(self._classes(index))
+        return self.model.one_hot(self._classes(index, rows))
+
+    def each(self, index: int, xs: Sequence[Tensor]) -> Iterable[Tensor]:  # noqa: ARG002  all steps are alike
+        """The parts; their classes make each more or less of the whole than its number of maps says."""
+        if self.whole:
+            yield from xs
+            return
+        weights = torch.stack([self.weights[x.argmax(dim=1)].sum() for x in xs])
+        whole = summed(weights.sum())
+        for x, weight in zip(xs, weights, strict=True):
+            self._factor = weight / whole * (self.settings.batch / len(x))
+            yield x
 
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy in nats a pixel, each weighted by its class."""
-        loss = F.cross_entropy(y, x.argmax(dim=1), weight=self.weights)
+        loss = F.cross_entropy(y, x.argmax(dim=1), weight=self.weights) * self._factor
         return loss, {"cross_entropy": loss}
 
     def fooling(self, index: int, y: Tensor, reconstruction: Tensor) -> None:
         """There is no critic."""
 
-    def after(self, index: int, x: Tensor, y: Tensor, share: float) -> None:
+    def after(self, index: int, xs: Sequence[Tensor], ys: Sequence[Tensor], share: float) -> None:
         """There is no critic."""
 
     @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,13 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nuwa.data.parts import batch_of
 from nuwa.data.streams import Stream
-from nuwa.tokenizers.discriminator import PatchDiscriminator, adaptive_weight, adversarial_loss, critic_loss
+from nuwa.tokenizers.discriminator import PatchDiscriminator, adversarial_loss, balanced, critic_loss, last_gradients
 from nuwa.tokenizers.perceptual import PerceptualDistance
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig, to_float
 from nuwa.training.codebook import CodebookStage, CodebookTraining
-from nuwa.training.optim import adamw, set_lr
+from nuwa.training.distributed import summed, world
+from nuwa.training.optim import adamw, clipped_step, set_lr
+from nuwa.training.parallel import alone, spread
 from nuwa.training.precision import autocast
+from nuwa.training.shared import Sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,8 @@ class TokenizerStage(CodebookStage):
         self.critic = PatchDiscriminator(config.model.channels).to(device)
         self.perceptual = perceptual.to(device) if perceptual is not None and config.perceptual else None
         super().__init__(config, model, validation, data=data, device=device)
+        self.critic_learner = spread(CriticLearner(self.critic), device)
+        self._balance = torch.ones((), device=device)
         self.critic_optimizer = adamw(self.critic.parameters(), lr=config.lr / 2, betas=(0.5, 0.9), decay=0.0)
 
     @cached_property
@@ -66,9 +74,9 @@ class TokenizerStage(CodebookStage):
         """Everything that shapes the result."""
         return super().config | {"perceptual_net": type(self.perceptual.net).__name__ if self.perceptual else None}
 
-    def read(self, index: int) -> Tensor:
+    def read(self, index: int, rows: range) -> Tensor:
         """Pictures (b, 3, H, W) in [-1, 1]."""
-        pictures, _ = self.stream.batch(index, self.settings.batch)
+        pictures, _ = batch_of(self.stream, index, self.settings.batch, rows)
         return to_float(pictures.to(self.device))
 
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -77,28 +85,60 @@ class TokenizerStage(CodebookStage):
         seen = self.perceptual(y, x) if self.perceptual is not None else torch.zeros((), device=self.device)
         return pixels + self.settings.perceptual * seen, {"pixels": pixels, "perceptual": seen}
 
+    def each(self, index: int, xs: Sequence[Tensor]) -> Iterable[Tensor]:
+        """The parts; where there are several, the adaptive weight is taken over all of them before."""
+        if len(xs) == 1 or not self._listened(index):
+            return again(self.critic, xs)
+        before = [buffer.clone() for buffer in self.critic.buffers()]
+        gradients = []
+        for x in again(self.critic, xs):
+            with autocast(self.precision, self.device):
+                y, _ = self.model(x, quantise=index >= self.at(self.settings.quantise_from))
+                y = y.float()
+                reconstruction, _ = self.reconstruction(y, x)
+                fooling = adversarial_loss(self.critic(y).float())
+            gradients.append(self._last_gradients(reconstruction, fooling, len(x)))
+        restore(self.critic, before)
+        self._balance = balanced(*(summed(sum(parts)) for parts in zip(*gradients, strict=True)))
+        return again(self.critic, xs)
+
     def fooling(self, index: int, y: Tensor, reconstruction: Tensor) -> tuple[Tensor, dict[str, Tensor]] | None:
         """The adversarial term, from the moment on when the critic is listened to."""
         settings = self.settings
-        if not settings.adversarial or index < self.at(settings.adversarial_from):
+        if not self._listened(index):
             return None
         fooling = adversarial_loss(self.critic(y).float())
         since = index + 1 - self.at(settings.adversarial_from)
         ramp = min(1.0, since / max(1, self.at(settings.adversarial_ramp)))
-        balance = adaptive_weight(reconstruction, fooling, self.model.last_layer)
+        balance = self._balance
+        if len(self.rows) == 1:
+            balance = balanced(*map(summed, self._last_gradients(reconstruction, fooling, len(y))))
         return settings.adversarial * ramp * balance * fooling, {"adversarial": fooling, "adaptive_weight": balance}
 
-    def after(self, index: int, x: Tensor, y: Tensor, share: float) -> dict[str, Tensor] | None:
+    def after(self, index: int, xs: Sequence[Tensor], ys: Sequence[Tensor], share: float) -> dict[str, Tensor] | None:
         """One step of the critic, once it learns."""
         if not self.settings.adversarial or index < self.at(self.settings.critic_from):
             return None
-        with autocast(self.precision, self.device):
-            loss = critic_loss(self.critic(x).float(), self.critic(y).float())
-        set_lr(self.critic_optimizer, self.settings.lr / 2 * share)
         self.critic_optimizer.zero_grad()
-        loss.backward()
-        self.critic_optimizer.step()
-        return {"critic": loss}
+        found = Sums()
+        for x, y in zip(again(self.critic, xs), ys, strict=True):
+            part = len(x) / self.settings.batch
+            with contextlib.nullcontext() if x is xs[-1] else alone(self.critic_learner):
+                with autocast(self.precision, self.device):
+                    loss = self.critic_learner(x, y)
+                (loss * part * world()).backward()
+            found.add({"critic": loss}, part)
+        set_lr(self.critic_optimizer, self.settings.lr / 2 * share)
+        clipped_step(self.critic.parameters(), [self.critic_optimizer])
+        return found.read()
+
+    def _listened(self, index: int) -> bool:
+        return bool(self.settings.adversarial) and index >= self.at(self.settings.adversarial_from)
+
+    def _last_gradients(self, reconstruction: Tensor, fooling: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Of a part of so many pictures, as its share of the whole."""
+        found = last_gradients(reconstruction, fooling, self.model.last_layer)
+        return found[0] * (size / self.settings.batch), found[1] * (size / self.settings.batch)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -106,3 +146,33 @@ class TokenizerStage(CodebookStage):
         rebuilt, usage = self.rebuilt()
         error = (rebuilt[:, 0].float() - self.validation.float()).abs().mean()
         return {"val_l1_levels": float(error), **usage}
+
+
+class CriticLearner(nn.Module):
+    """The critic and its loss as one forward pass."""
+
+    def __init__(self, critic: PatchDiscriminator) -> None:
+        super().__init__()
+        self.critic = critic
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Loss () on real and on made pictures (b, 3, H, W)."""
+        return critic_loss(self.critic(x).float(), self.critic(y).float())
+
+
+def again(module: nn.Module, parts: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Parts of a batch, each with the module's buffers as they were before the first.
+
+    What a forward pass moves, such as the vectors of spectral norm, is then moved by all of them as by the whole.
+    """
+    before = [buffer.clone() for buffer in module.buffers()] if len(parts) > 1 else []
+    for place, part in enumerate(parts):
+        if place:
+            restore(module, before)
+        yield part
+
+
+def restore(module: nn.Module, buffers: Sequence[Tensor]) -> None:
+    """Set a module's buffers to copies that were taken before."""
+    for buffer, value in zip(module.buffers(), buffers, strict=True):
+        buffer.copy_(value)

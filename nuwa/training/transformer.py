@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nuwa import noise
 from nuwa.data.sources import Source
 from nuwa.grid import Grid
 from nuwa.model.config import ModelConfig
@@ -19,10 +20,14 @@ from nuwa.tasks import TASKS, Target, Task, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
+from nuwa.training.distributed import parts, rank, summed, world
 from nuwa.training.examples import Batch, Examples
+from nuwa.training.learner import Learner
 from nuwa.training.mixture import Mixture
-from nuwa.training.optim import adamw, muon, set_lr, warmup_cosine
-from nuwa.training.precision import Precision, autocast, resolve
+from nuwa.training.optim import adamw, clipped_step, muon, set_lr, warmup_cosine
+from nuwa.training.parallel import Parallel, alone, check_parallel, spread
+from nuwa.training.precision import Precision, resolve
+from nuwa.training.shared import check_shared, described
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +47,12 @@ class TransformerTraining:
     wordless: float = 0.5  # share of the samples of a task with optional text that learn without
     precision: Precision = "auto"
     seed: int = 0
+    ema: float | None = None  # decay of a moving average of the weights, which is what the training then leaves
+    accumulate: int = 1  # parts in which a process computes its share of a batch, to save memory; changes no result
 
     def __post_init__(self) -> None:
         Mixture(self.tasks, 1, lead=self.lead)
+        check_shared(self.ema, self.accumulate)
 
     def size(self, grid: Grid) -> int:
         """Samples of a step whose targets have this grid."""
@@ -59,8 +67,9 @@ class TransformerStage:
     def __init__(
         self, model: ModelConfig, config: TransformerTraining, sources: Mapping[Target, Source], tokenizer: VQGAN,
         text: TextTokenizer, *, sketch: VQGANSeg | None = None, origin: dict[str, Any], device: torch.device,
+        parallel: Parallel = "ddp",
     ) -> None:  # fmt: skip
-        """``origin`` names data and tokenizers, for the config of the checkpoint."""
+        """``origin`` names data and tokenizers, for the config of the checkpoint; ``parallel`` is for several processes."""
         self.settings, self.text, self.device, self.origin = config, text, device, origin
         for name in config.tasks:
             check_learnable(TASKS[name], model, sources)
@@ -69,6 +78,12 @@ class TransformerStage:
         self.model = NuwaModel(model).to(device)
         self.precision = resolve(config.precision, device)
         layers = [*self.model.encoder.layers, *self.model.decoder.layers]
+        check_parallel(parallel)
+        if parallel == "fsdp" and config.optimizer == "muon" and world() > 1:
+            raise ValueError("parallel: expected ddp with the optimizer muon, which needs whole matrices, got fsdp")
+        learner = Learner(self.model, self.precision, device)
+        unused = len(model.conditions) > 1  # tasks differ in what they read
+        self.learner = spread(learner, device, parallel, layers=layers, unused=unused)
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
         hidden: set[int] = set()
         if config.optimizer == "muon":
@@ -80,6 +95,8 @@ class TransformerStage:
             sketch = sketch.to(device).eval()
         self.examples = Examples(sources, tokenizer, text, sketch, seed=config.seed, device=device)
         self.mixture = Mixture(config.tasks, config.steps, lead=config.lead)
+        for name in config.tasks:
+            parts(self._size(TASKS[name]), config.accumulate)  # says now what would not be possible later
 
     @cached_property
     def modules(self) -> dict[str, nn.Module]:
@@ -96,29 +113,47 @@ class TransformerStage:
         """Everything that shapes the result."""
         return {
             "model": self.model.config.to_dict(),
-            "training": asdict(self.settings),
+            "training": described(self.settings),
             "text": self.text.to_dict(),
             "precision": self.precision,
             **self.origin,
         }
 
+    @property
+    def ema(self) -> float | None:
+        """Decay of the average."""
+        return self.settings.ema
+
+    def tokens(self, index: int) -> int:
+        """Tokens of the step's targets."""
+        task = self.mixture[index].task
+        return self._size(task) * self._grid(task).size
+
     def step(self, index: int) -> dict[str, Tensor]:
         """One optimizer step, of the task whose turn it is."""
-        settings, model = self.settings, self.model.train()
-        turn = self.mixture[index]
-        size = settings.size(self._grid(turn.task))
-        batch = self.examples.draw(
-            turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless
-        )
-        loss = self.loss(batch)
+        settings, turn, model = self.settings, self.mixture[index], self.model.train()
+        size = self._size(turn.task)
+        split = parts(size, settings.accumulate)
+        drawn = None if len(split[0]) == size else self.examples.drawn(turn.task, index, size, self._grid(turn.task))
+        loss = torch.zeros((), device=self.device)
         model.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+        for rows in split:
+            if rows.start:  # what is dropped differs from part to part
+                torch.manual_seed(noise.key("part", settings.seed, index, rows.start) >> 1)
+            batch = self.examples.draw(
+                turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
+                rows=rows,
+            )  # fmt: skip
+            with contextlib.nullcontext() if rows is split[-1] else alone(self.learner):
+                part = self.loss(batch) * (1 if drawn is None else batch.drawn / drawn)
+                (part * world()).backward()  # the mean over the processes is then the gradient of the sum
+            loss += part.detach()
+        loss = summed(loss)
         for optimizer in self.optimizers.values():
             set_lr(optimizer, settings.lr * warmup_cosine(index, settings.steps))
-            optimizer.step()
-        scalars = {"loss": loss.detach(), "gradient_norm": norm.detach()}
-        return scalars if len(self.mixture.shares) == 1 else scalars | {f"loss_{turn.task.name}": loss.detach()}
+        norm = clipped_step(model.parameters(), self.optimizers.values(), settings.clip)
+        scalars = {"loss": loss, "gradient_norm": norm}
+        return scalars if len(self.mixture.shares) == 1 else scalars | {f"loss_{turn.task.name}": loss}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -137,25 +172,26 @@ class TransformerStage:
 
     def _held_out(self, task: Task, *, dropped: bool = False) -> float:
         total, count = 0.0, 0
-        for batch in self.examples.held_out(task, self.settings.size(self._grid(task)), dropped=dropped):
-            drawn = batch.tokens.numel() if batch.known is None else int((~batch.known).sum())
-            total, count = total + float(self.loss(batch)) * drawn, count + drawn
-        return total / count
+        batches = self.examples.held_out(task, self._size(task), dropped=dropped)
+        for first in range(0, len(batches), world()):  # every process computes as many, since all are needed for each
+            place = first + rank()
+            batch = batches[min(place, len(batches) - 1)]
+            loss = float(self.loss(batch)) * batch.drawn
+            if place < len(batches):
+                total, count = total + loss, count + batch.drawn
+        sums = summed(torch.tensor([total, count], dtype=torch.float64))
+        return float(sums[0] / sums[1])
+
+    def _size(self, task: Task) -> int:
+        return self.settings.size(self._grid(task))
 
     def _grid(self, task: Task) -> Grid:
         return of_target(self.model.config.grid, task.target)
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy () of the cells that are drawn; given cells are not learnt."""
-        model = self.model
-        with autocast(self.precision, self.device):
-            conditions = model.conditions(
-                batch.text_ids, batch.text_valid, sketch=batch.sketch, present=batch.present, partial=batch.partial
-            )
-            logits = model.decoder(batch.tokens, conditions, batch.grid)
-        if batch.known is None:
-            return F.cross_entropy(logits.float().flatten(0, 1), batch.tokens.flatten())
-        return F.cross_entropy(logits[~batch.known].float(), batch.tokens[~batch.known])
+        loss: Tensor = self.learner(batch)
+        return loss
 
 
 def check_learnable(task: Task, model: ModelConfig, sources: Mapping[Target, Source]) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from evaluation.records import Record, read_record
-from nuwa.training.checkpoint import STATE, WEIGHTS, load_state, read_config
+from nuwa.training.checkpoint import WEIGHTS, read_config
+from nuwa.training.checkpoints import FOLDER, Checkpoints
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,8 +29,9 @@ def check_files(out: Path) -> None:
         read_record(out / "record.json")
     for weights in out.glob(f"training/*/{WEIGHTS}"):
         read_config(weights)
-    for state in out.glob(f"training/*/{STATE}"):
-        load_state(state)
+    for folder in out.glob(f"training/*/{FOLDER}"):
+        newest = Checkpoints(folder.parent).newest_whole()
+        assert newest is None or newest.path == max(path for path in folder.iterdir() if path.name.isdecimal())
 
 
 @pytest.fixture(scope="module")

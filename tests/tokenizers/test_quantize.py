@@ -64,13 +64,27 @@ def test_reduced_precision_chooses_the_same_codes() -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_only_training_moves_codes(training: bool) -> None:
+def test_reading_moves_no_codes(training: bool) -> None:
     codebook = Codebook(16, 4).train(training)
     before = codebook.codes.clone()
     codebook.nearest(vectors())
+    quantized = codebook(vectors())
     assert torch.equal(codebook.codes, before)
-    codebook(vectors())
-    assert torch.equal(codebook.codes, before) is not training
+    codebook.follow(codebook.choices(quantized))
+    assert not torch.equal(codebook.codes, before)
+
+
+def follow(codebook: Codebook, *parts: Tensor) -> None:
+    codebook.follow(torch.stack([codebook.choices(codebook(x)) for x in parts]).sum(dim=0))
+
+
+def test_parts_of_a_batch_move_the_codes_as_the_whole_does() -> None:
+    whole, parts = Codebook(8, 4), Codebook(8, 4)
+    parts.load_state_dict(whole.state_dict())
+    follow(whole, vectors(b=6))
+    follow(parts, *vectors(b=6).split([1, 3, 2]))
+    for one, other in zip(whole.buffers(), parts.buffers(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
 
 
 def test_codes_follow_their_vectors() -> None:
@@ -81,7 +95,7 @@ def test_codes_follow_their_vectors() -> None:
     codebook.total.copy_(start)
     x = F.normalize(torch.tensor([[0.8, 0.6], [0.9, 0.1], [-0.6, 0.8]]), dim=-1)  # two choose the first, one the second
     for _ in range(7):
-        codebook(x.T[None, :, :, None])
+        follow(codebook, x.T[None, :, :, None])
     left, sums = 0.9**7, torch.stack([x[0] + x[1], x[2]]) / 1.5  # an even share of three vectors is 1.5
     assert torch.allclose(codebook.total, left * start + (1 - left) * sums, atol=1e-6)
     assert torch.allclose(codebook.codes, F.normalize(codebook.total, dim=-1), atol=1e-6)
@@ -92,8 +106,8 @@ def test_counts_do_not_depend_on_the_size_of_the_batch() -> None:
     small, large = Codebook(8, 4), Codebook(8, 4)
     large.load_state_dict(small.state_dict())
     x = vectors()
-    small(x)
-    large(x.repeat(5, 1, 1, 1))
+    follow(small, x)
+    follow(large, x.repeat(5, 1, 1, 1))
     assert torch.allclose(small.weight, large.weight, atol=1e-6)
     assert torch.allclose(small.codes, large.codes, atol=1e-6)
     assert small.weight.mean().item() == pytest.approx(1.0, abs=1e-6)
@@ -136,7 +150,7 @@ def test_more_codes_than_vectors_stay_on_the_sphere() -> None:
     """Codes that nothing can choose keep their place until they are restarted."""
     codebook = Codebook(32, 4)
     codebook.start_from(vectors(b=1))  # ten vectors
-    codebook(vectors(b=1))
+    follow(codebook, vectors(b=1))
     assert torch.allclose(codebook.codes.norm(dim=-1), torch.ones(32))
     assert codebook.restart(vectors(b=1, seed=1)) >= 22
     assert torch.allclose(codebook.codes.norm(dim=-1), torch.ones(32))
@@ -149,7 +163,7 @@ def test_restart_revives_dead_codes() -> None:
     codebook.total.copy_(codebook.codes)
     assert Usage.of(codebook.nearest(x), 8).share == 1 / 8
     for _ in range(30):
-        codebook(x)
+        follow(codebook, x)
         codebook.restart(x)
     assert Usage.of(codebook.nearest(x), 8).share == 1
 

@@ -1,6 +1,6 @@
 """Small trainings of both stages, in the sizes of the preset ``smoke``.
 
-``python -m tests.training.stages FOLDER`` trains the transformer in a process of its own, to be killed.
+``python tests/training/stages.py FOLDER STEPS`` trains the transformer in a process of its own, to be killed.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nuwa.data.sources import HeldOut, Source
 from nuwa.data.sprites import captions, draw, render, segment
@@ -25,8 +26,11 @@ from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
 from nuwa.training import checkpoint
+from nuwa.training.checkpoints import Checkpoints
 from nuwa.training.loop import LOG, Stage, fit
 from nuwa.training.on_sprites import sprites_data
+from nuwa.training.optim import clipped_step
+from nuwa.training.parallel import Parallel
 from nuwa.training.prepare import TrainingData
 from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
@@ -64,18 +68,20 @@ def tokenizer_stage(stream: Any = None, **settings: Any) -> TokenizerStage:
     )
 
 
-def transformer_stage(stream: Any = None, **settings: Any) -> TransformerStage:
+def transformer_stage(
+    stream: Any = None, *, dropout: float = 0.1, parallel: Parallel = "ddp", **settings: Any
+) -> TransformerStage:
     preset = PRESETS["smoke"]().only("t2i")
     torch.manual_seed(5)
     tokenizer, text = (
         VQGAN(preset.tokenizer.model),
         TextTokenizer.from_captions(captions(draw("train", np.arange(500)))),
     )
-    model = dataclasses.replace(preset.model, dropout=0.1)
+    model = dataclasses.replace(preset.model, dropout=dropout)
     config = dataclasses.replace(preset.transformer, **{"steps": 8, "caption_dropout": 0.5} | settings)
     return TransformerStage(
         model.on(preset.tokenizer.model.grid(), num_codes=32, vocab_size=text.vocab_size), config,
-        {"picture": source(stream)}, tokenizer, text, origin={"data": "sprites"}, device=CPU,
+        {"picture": source(stream)}, tokenizer, text, origin={"data": "sprites"}, device=CPU, parallel=parallel,
     )  # fmt: skip
 
 
@@ -92,7 +98,7 @@ def small_data(frames: int = 3) -> TrainingData:
     return sprites_data(32, frames, num_held_out=16, num_captions=500)
 
 
-def tasks_stage(**settings: Any) -> TransformerStage:
+def tasks_stage(parallel: Parallel = "ddp", **settings: Any) -> TransformerStage:
     """All eight tasks, on clips of three frames."""
     preset, data = dataclasses.replace(PRESETS["smoke"](), frames=3), small_data()
     assert preset.sketch is not None
@@ -101,7 +107,7 @@ def tasks_stage(**settings: Any) -> TransformerStage:
     config = dataclasses.replace(preset.transformer, **{"steps": 12, "caption_dropout": 0.3} | settings)
     return TransformerStage(
         preset.config(vocab_size=text.vocab_size), config, data.sources(preset), VQGAN(preset.tokenizer.model), text,
-        sketch=VQGANSeg(preset.sketch.model), origin={"data": "sprites"}, device=CPU,
+        sketch=VQGANSeg(preset.sketch.model), origin={"data": "sprites"}, device=CPU, parallel=parallel,
     )  # fmt: skip
 
 
@@ -134,13 +140,56 @@ def train(stage: Stage, folder: Path, steps: int, save_s: float = 0) -> None:
 
 
 def outcome(folder: Path) -> tuple[bytes, list[dict[str, float]]]:
-    """The weights to the bit, and the log without its times."""
+    """The weights to the bit, and the log without what depends on the machine."""
     lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    measured = ("time_s", "tokens_per_s", "peak_host_gib", "peak_cuda_gib")
     return (folder / checkpoint.WEIGHTS).read_bytes(), [
-        {k: v for k, v in line.items() if k != "time_s"} for line in lines
+        {k: v for k, v in line.items() if k not in measured} for line in lines
     ]
+
+
+def last_step(folder: Path) -> int:
+    """Of the newest checkpoint; 0 where there is none."""
+    return Checkpoints(folder).newest_step()
+
+
+class Line:
+    """Satisfies ``Stage``; its noise comes from the global generator, which the loop seeds anew for every step."""
+
+    name = "train line"
+
+    def __init__(self, lr: float = 0.1, **nested: Any) -> None:
+        torch.manual_seed(0)
+        self.model = nn.Linear(2, 1)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=lr)
+        self.modules = {"model": self.model}
+        self.optimizers = {"model": self.optimizer}
+        self.config = {"lr": lr, "training": {"batch": 8} | nested}
+        self.ema: float | None = None
+        self.steps: list[int] = []
+
+    def tokens(self, index: int) -> int:
+        return 8
+
+    def step(self, index: int) -> dict[str, Tensor]:
+        self.steps.append(index)
+        x = torch.randn(8, 2)
+        loss = (self.model(x) - x.sum(dim=1, keepdim=True) + 0.1 * torch.randn(8, 1)).square().mean()
+        self.optimizer.zero_grad()
+        loss.backward()
+        norm = clipped_step(self.model.parameters(), [self.optimizer])
+        return {"loss": loss.detach(), "gradient_norm": norm}
+
+    def validate(self) -> dict[str, float]:
+        return {"error": float((self.model.weight.detach() - 1).abs().sum())}
+
+
+def interrupt(folder: Path, before: int, steps: int = 12) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(Line(), before), folder, steps)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    train(transformer_stage(steps=60), Path(sys.argv[1]), 60)
+    number = int(sys.argv[2])
+    train(transformer_stage(steps=number), Path(sys.argv[1]), number)

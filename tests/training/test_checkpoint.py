@@ -1,8 +1,7 @@
-"""Weights with their config, and states that run no code."""
+"""Weights with their config."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,6 @@ from nuwa.training import checkpoint
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / checkpoint.WEIGHTS
-
-
-@pytest.fixture
-def state_path(tmp_path: Path) -> Path:
-    return tmp_path / checkpoint.STATE
 
 
 def test_round_trip(path: Path) -> None:
@@ -53,11 +47,9 @@ def test_a_damaged_file(path: Path, size: int) -> None:
         checkpoint.read_config(path)
 
 
-def test_a_missing_file_is_an_os_error(path: Path, state_path: Path) -> None:
+def test_a_missing_file_is_an_os_error(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         checkpoint.read_config(path)
-    with pytest.raises(FileNotFoundError):
-        checkpoint.load_state(state_path)
 
 
 @pytest.mark.parametrize("other", [nn.Linear(4, 5), nn.Linear(4, 4, bias=False), nn.Conv2d(4, 4, 1)], ids=str)
@@ -65,28 +57,3 @@ def test_weights_of_another_module(path: Path, other: nn.Module) -> None:
     checkpoint.save_weights(path, nn.Linear(4, 4), {})
     with pytest.raises(ValueError, match=f"expected the weights of {type(other).__name__}, got others"):
         checkpoint.load_weights(path, other)
-
-
-def test_a_state_keeps_tensors_and_plain_values(state_path: Path) -> None:
-    state = {"step": 3, "time_s": 0.1, "config": json.dumps({"a": 1}), "modules": {"m": {"w": torch.rand(3)}}}
-    checkpoint.save_state(state_path, state)
-    again = checkpoint.load_state(state_path)
-    assert torch.equal(again["modules"]["m"].pop("w"), state["modules"]["m"].pop("w"))  # type: ignore[index]
-    assert again == state
-
-
-class Code:
-    """A pickle that would write a file when it is read."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self) -> tuple[object, tuple[Path, str]]:
-        return Path.write_text, (self.target, "run")
-
-
-def test_a_state_with_code_in_it_is_not_run(state_path: Path, tmp_path: Path) -> None:
-    torch.save({"step": Code(tmp_path / "evidence")}, state_path)
-    with pytest.raises(ValueError, match="the state of the training is damaged"):
-        checkpoint.load_state(state_path)
-    assert not (tmp_path / "evidence").exists()

@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 
+from nuwa.errors import Preempted
 from nuwa.training import checkpoint
+from nuwa.training.checkpoints import FOLDER
 from nuwa.training.loop import LOG, finished, fit
+from nuwa.training.optim import clipped_step
 
-from .stages import Stopping, outcome, train
-
-
-class Line:
-    """Satisfies ``Stage``; its noise comes from the global generator, which the loop seeds anew for every step."""
-
-    name = "train line"
-
-    def __init__(self, lr: float = 0.1, **nested: Any) -> None:
-        torch.manual_seed(0)
-        self.model = nn.Linear(2, 1)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=lr)
-        self.modules = {"model": self.model}
-        self.optimizers = {"model": self.optimizer}
-        self.config = {"lr": lr, "training": {"batch": 8} | nested}
-        self.steps: list[int] = []
-
-    def step(self, index: int) -> dict[str, Tensor]:
-        self.steps.append(index)
-        x = torch.randn(8, 2)
-        loss = (self.model(x) - x.sum(dim=1, keepdim=True) + 0.1 * torch.randn(8, 1)).square().mean()
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return {"loss": loss.detach()}
-
-    def validate(self) -> dict[str, float]:
-        return {"error": float((self.model.weight.detach() - 1).abs().sum())}
-
-
-def interrupt(folder: Path, before: int, steps: int = 12) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train(Stopping(Line(), before), folder, steps)
+from .stages import Line, Stopping, interrupt, outcome, train
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +78,30 @@ def test_it_goes_on_from_the_last_checkpoint_not_from_the_last_line(
 
 def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
     interrupt(tmp_path, 5)
-    (tmp_path / ".state.pt.4711.part").write_bytes(b"half")
+    half = tmp_path / FOLDER / ".00000006.part"
+    half.mkdir()
+    (half / "shard.safetensors").write_bytes(b"half")
+    interrupt(tmp_path, 6)
+    assert [path.name for path in sorted((tmp_path / FOLDER).iterdir())] == ["00000005", "00000006"]
     train(Line(), tmp_path, 12)
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOG, checkpoint.WEIGHTS]
 
 
-def test_time_is_counted_over_all_parts(tmp_path: Path) -> None:
-    interrupt(tmp_path, 5)
-    state = checkpoint.load_state(tmp_path / checkpoint.STATE)
-    checkpoint.save_state(tmp_path / checkpoint.STATE, state | {"time_s": 1000.0})
-    train(Line(), tmp_path, 12)
+def test_time_is_counted_over_all_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    class Slow(Line):
+        def step(self, index: int) -> dict[str, Tensor]:
+            clock[0] += 10
+            return super().step(index)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(Slow(), 5), tmp_path, 12)
+    clock[0] += 5000  # between the two runs
+    train(Slow(), tmp_path, 12)
     times = [json.loads(line)["time_s"] for line in (tmp_path / LOG).read_text().splitlines()]
-    assert times[4] < 1000 <= times[5] <= times[-1] < 1900
+    assert times == [10.0 * step for step in range(1, 13)]
 
 
 def test_a_log_without_a_training_is_begun_anew(tmp_path: Path) -> None:
@@ -163,20 +148,123 @@ def test_a_config_is_compared_as_json(tmp_path: Path) -> None:
     assert finished(tmp_path, stage.config)
 
 
-def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+class Failing(Line):
+    """Some steps meet a sample that is no number."""
+
+    def __init__(self, *bad: int) -> None:
+        super().__init__()
+        self.bad = bad
+
+    def step(self, index: int) -> dict[str, Tensor]:
+        if index not in self.bad:
+            return super().step(index)
+        for parameter in self.model.parameters():
+            parameter.grad = torch.full_like(parameter, float("nan"))
+        before = self.model.weight.clone()
+        norm = clipped_step(self.model.parameters(), [self.optimizer])
+        assert torch.equal(self.model.weight, before)
+        return {"loss": torch.tensor(1.0), "gradient_norm": norm}
+
+
+def test_single_bad_steps_are_left_out_and_counted(tmp_path: Path) -> None:
+    train(Failing(3, 4, 8), tmp_path, 12)
+    _, log = outcome(tmp_path)
+    assert [line.get("bad_steps", 0) for line in log] == [0, 0, 0, 1, 2, 2, 2, 2, 3, 3, 3, 3]
+    assert [line["step"] for line in log if "gradient_norm" not in line] == [4, 5, 9]
+    assert log[-1]["loss"] < log[0]["loss"]
+
+
+def test_the_count_of_bad_steps_goes_on_too(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(Failing(3, 4), 5), tmp_path, 12)
+    train(Failing(3, 4, 8), tmp_path, 12)
+    assert outcome(tmp_path)[1][-1]["bad_steps"] == 3
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(Failing(2, 3, 4), 5), tmp_path / "row", 12)
+    with pytest.raises(FloatingPointError, match="5 steps in a row up to step 7"):
+        train(Failing(5, 6), tmp_path / "row", 12)
+
+
+def test_many_bad_steps_in_a_row_end_the_training(tmp_path: Path) -> None:
     class Diverging(Line):
         def step(self, index: int) -> dict[str, Tensor]:
-            return {"loss": torch.tensor(float("inf") if index == 3 else 1.0)}
+            return {"loss": torch.tensor(float("inf") if index >= 3 else 1.0)}
 
-    with pytest.raises(FloatingPointError, match=r"train line: step 4 gave \{'loss': inf\}; lower the learning rate"):
+    message = (
+        r"train line: 5 steps in a row up to step 8 gave a loss or a gradient .* \{'loss': inf\}; lower the learning"
+    )
+    with pytest.raises(FloatingPointError, match=message):
         train(Diverging(), tmp_path, 12)
     assert not (tmp_path / checkpoint.WEIGHTS).exists()
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_damaged_state_is_a_sentence(tmp_path: Path, share: float) -> None:
-    interrupt(tmp_path, 5)
-    content = (tmp_path / checkpoint.STATE).read_bytes()
-    (tmp_path / checkpoint.STATE).write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match=r"state.pt: the state of the training is damaged; remove it to train from"):
-        train(Line(), tmp_path, 12)
+def test_something_else_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    class Odd(Line):
+        def step(self, index: int) -> dict[str, Tensor]:
+            return super().step(index) | {"commitment": torch.tensor(float("nan"))}
+
+    with pytest.raises(FloatingPointError, match=r"train line: step 1 gave \{.*'commitment': nan\}; lower"):
+        train(Odd(), tmp_path, 12)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_ends_the_run_after_the_step(
+    tmp_path: Path, whole: tuple[bytes, list[dict[str, float]]], number: signal.Signals
+) -> None:
+    class Signalled(Line):
+        def step(self, index: int) -> dict[str, Tensor]:
+            if index == 6:
+                os.kill(os.getpid(), number)
+            return super().step(index)
+
+    before = signal.getsignal(number)
+    message = rf"train line: stopped by {number.name} with a checkpoint of step 7; the same command goes on from there"
+    with pytest.raises(Preempted, match=message):
+        train(Signalled(), tmp_path, 12, save_s=1e9)
+    assert signal.getsignal(number) == before
+    last = Line()
+    train(last, tmp_path, 12)
+    assert last.steps[0] == 7
+    assert outcome(tmp_path) == whole
+
+
+def test_a_signal_in_the_last_step_is_not_forgotten(
+    tmp_path: Path, whole: tuple[bytes, list[dict[str, float]]]
+) -> None:
+    class Signalled(Line):
+        def step(self, index: int) -> dict[str, Tensor]:
+            if index == 11:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().step(index)
+
+    with pytest.raises(
+        Preempted, match="train line: stopped by SIGTERM when it was finished; the same command goes on"
+    ):
+        train(Signalled(), tmp_path, 12)
+    assert outcome(tmp_path) == whole
+
+
+def test_an_average_is_what_is_left(tmp_path: Path, whole: tuple[bytes, list[dict[str, float]]]) -> None:
+    def averaged() -> Line:
+        line = Line()
+        line.ema = 0.5
+        return line
+
+    train(averaged(), tmp_path / "whole", 12)
+    weights, log = outcome(tmp_path / "whole")
+    assert weights != whole[0]
+    assert [line["loss"] for line in log] == [line["loss"] for line in whole[1]]  # it steers nothing
+    assert [line.get("error") for line in log] != [line.get("error") for line in whole[1]]  # but is what is measured
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(averaged(), 5), tmp_path / "parts", 12)
+    train(averaged(), tmp_path / "parts", 12)
+    assert outcome(tmp_path / "parts") == (weights, log)
+
+
+def test_a_log_line_says_what_the_training_costs(tmp_path: Path) -> None:
+    train(Line(), tmp_path, 2)
+    for text in (tmp_path / LOG).read_text().splitlines():
+        line = json.loads(text)
+        assert line["tokens_per_s"] > 0
+        assert 0.05 < line["peak_host_gib"] < 1000
+        assert line["gradient_norm"] > 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nuwa.training.optim import adamw, muon, set_lr, warmup_cosine
+from nuwa.training.optim import adamw, clipped_step, muon, set_lr, warmup_cosine
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,24 @@ def test_set_lr_reaches_every_group() -> None:
     optimizer = adamw(nn.Linear(2, 2).parameters(), lr=1.0, betas=(0.9, 0.9), decay=0.1)
     set_lr(optimizer, 0.25)
     assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(("clip", "length"), [(math.inf, 5.0), (10.0, 5.0), (2.0, 2.0)])
+def test_a_long_gradient_is_cut(clip: float, length: float) -> None:
+    one, other = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(2))
+    unused = nn.Parameter(torch.zeros(1))
+    one.grad, other.grad = torch.tensor([3.0]), torch.tensor([0.0, 4.0])
+    parameters = [one, other, unused]
+    assert clipped_step(parameters, [torch.optim.SGD(parameters, lr=1.0)], clip).item() == pytest.approx(5)
+    moved = torch.cat([one.detach(), other.detach()])
+    assert moved.tolist() == pytest.approx([-0.6 * length, 0, -0.8 * length], abs=1e-5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_gradient_that_is_no_number_moves_nothing(bad: float) -> None:
+    one, other = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    one.grad, other.grad = torch.tensor([bad]), torch.tensor([1.0])
+    optimizers = [torch.optim.Adam([one], lr=1.0), torch.optim.SGD([other], lr=1.0)]
+    assert not math.isfinite(clipped_step([one, other], optimizers, 1.0))
+    assert one.item() == other.item() == 0
+    assert not optimizers[0].state
