@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -38,14 +39,19 @@ def group(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     store, rank, world = next(dist.rendezvous("env://", timeout=TIMEOUT))
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     roll = dist.PrefixStore("roll call", store)
     roll.set(f"name {rank}", f"{socket.gethostname()}, pid {os.getpid()}")
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     try:
         yield device
     except RuntimeError as error:
-        if _broken(error) and (lost := _lost(roll, rank, world)):
+        if not _broken(error):
+            raise
+        signal.signal(
+            signal.SIGTERM, signal.SIG_IGN
+        )  # torchrun ends the others at once, but gives them time to say why
+        if lost := _lost(roll, rank, world):
             raise ProcessLost(
                 f"lost {', '.join(lost)}; its own message says why; the last checkpoint is whole"
             ) from error
