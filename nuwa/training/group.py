@@ -21,7 +21,7 @@ from nuwa.errors import ProcessLost
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for another that is alive and does not answer."""
 
-ROLL_CALL_S = 10.0
+ROLL_CALL_S = 20.0
 """How long the others are given to answer where the connection to one broke."""
 
 
@@ -48,13 +48,11 @@ def group(device: torch.device) -> Iterator[torch.device]:
     except RuntimeError as error:
         if not _broken(error):
             raise
-        signal.signal(
-            signal.SIGTERM, signal.SIG_IGN
-        )  # torchrun ends the others at once, but gives them time to say why
+        # torchrun asks the others to end at once, and gives them 30 s to say why.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if lost := _lost(roll, rank, world):
-            raise ProcessLost(
-                f"lost {', '.join(lost)}; its own message says why; the last checkpoint is whole"
-            ) from error
+            why = "its own message says why, and the last checkpoint is whole"
+            raise ProcessLost(f"lost {', '.join(lost)}; {why}") from error
         raise
     finally:
         with contextlib.suppress(RuntimeError):  # of a group that is broken already
