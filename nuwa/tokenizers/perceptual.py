@@ -86,12 +86,25 @@ class PerceptualDistance(nn.Module):
         super().__init__()
         self.net = net.eval().requires_grad_(False)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Distance () between pictures (b, 3, h, w) in [-1, 1]; the gradient goes to ``x``."""
+    def forward(self, x: Tensor, y: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """Distance () between pictures (b, 3, h, w) in [-1, 1]; the gradient goes to ``x``.
+
+        ``sizes`` (stages,) are those of the whole batch, where these pictures are a part of one.
+        """
         with torch.no_grad():
             targets = self.net(y)
-        pairs = zip(self.net(x), targets, strict=True)
-        return torch.stack([F.mse_loss(a, b).float() / b.float().square().mean() for a, b in pairs]).sum()
+            found = _sizes(targets) if sizes is None else sizes.unbind()
+        triples = zip(self.net(x), targets, found, strict=True)
+        return torch.stack([F.mse_loss(a, b).float() / size for a, b, size in triples]).sum()
+
+    @torch.no_grad()
+    def sizes(self, y: Tensor) -> Tensor:
+        """Mean squares (stages,) of the features of ``y``, by which distances to it are divided."""
+        return torch.stack([*_sizes(self.net(y))])
+
+
+def _sizes(features: Sequence[Tensor]) -> Sequence[Tensor]:
+    return [each.float().square().mean() for each in features]
 
 
 def load_sprites() -> PerceptualDistance:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from nuwa.errors import ProcessLost
 TIMEOUT = timedelta(minutes=10)
 """How long a process waits for another that is alive and does not answer."""
 
-ROLL_CALL_S = 10.0
+ROLL_CALL_S = 20.0
 """How long the others are given to answer where the connection to one broke."""
 
 
@@ -38,17 +39,20 @@ def group(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     store, rank, world = next(dist.rendezvous("env://", timeout=TIMEOUT))
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     roll = dist.PrefixStore("roll call", store)
     roll.set(f"name {rank}", f"{socket.gethostname()}, pid {os.getpid()}")
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=TIMEOUT)
     try:
         yield device
     except RuntimeError as error:
-        if _broken(error) and (lost := _lost(roll, rank, world)):
-            raise ProcessLost(
-                f"lost {', '.join(lost)}; its own message says why; the last checkpoint is whole"
-            ) from error
+        if not _broken(error):
+            raise
+        # torchrun asks the others to end at once, and gives them 30 s to say why.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if lost := _lost(roll, rank, world):
+            why = "its own message says why, and the last checkpoint is whole"
+            raise ProcessLost(f"lost {', '.join(lost)}; {why}") from error
         raise
     finally:
         with contextlib.suppress(RuntimeError):  # of a group that is broken already

@@ -57,6 +57,7 @@ class TokenizerStage(CodebookStage):
         super().__init__(config, model, validation, data=data, device=device)
         self.critic_learner = spread(CriticLearner(self.critic), device)
         self._balance = torch.ones((), device=device)
+        self._sizes: Tensor | None = None
         self.critic_optimizer = adamw(self.critic.parameters(), lr=config.lr / 2, betas=(0.5, 0.9), decay=0.0)
 
     @cached_property
@@ -82,13 +83,25 @@ class TokenizerStage(CodebookStage):
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Absolute and squared error of the pixels, and the distance of the features."""
         pixels = F.l1_loss(y, x) + F.mse_loss(y, x)
-        seen = self.perceptual(y, x) if self.perceptual is not None else torch.zeros((), device=self.device)
+        seen = (
+            self.perceptual(y, x, self._sizes) if self.perceptual is not None else torch.zeros((), device=self.device)
+        )
         return pixels + self.settings.perceptual * seen, {"pixels": pixels, "perceptual": seen}
 
     def each(self, index: int, xs: Sequence[Tensor]) -> Iterable[Tensor]:
-        """The parts; where there are several, the adaptive weight is taken over all of them before."""
-        if len(xs) == 1 or not self._listened(index):
-            return again(self.critic, xs)
+        """The parts; what is relative to a whole batch is taken over all of them before."""
+        if self.whole:
+            return xs
+        if self.perceptual is not None:
+            with autocast(self.precision, self.device):
+                sizes = [self.perceptual.sizes(x) * (len(x) / self.settings.batch) for x in xs]
+            self._sizes = summed(torch.stack(sizes).sum(dim=0))
+        if len(xs) > 1 and self._listened(index):
+            self._balance = self._balanced(index, xs)
+        return again(self.critic, xs)
+
+    def _balanced(self, index: int, xs: Sequence[Tensor]) -> Tensor:
+        """The adaptive weight over all parts; it has to be known before the gradient of any of them is."""
         before = [buffer.clone() for buffer in self.critic.buffers()]
         gradients = []
         for x in again(self.critic, xs):
@@ -99,8 +112,7 @@ class TokenizerStage(CodebookStage):
                 fooling = adversarial_loss(self.critic(y).float())
             gradients.append(self._last_gradients(reconstruction, fooling, len(x)))
         restore(self.critic, before)
-        self._balance = balanced(*(summed(sum(parts)) for parts in zip(*gradients, strict=True)))
-        return again(self.critic, xs)
+        return balanced(*(summed(torch.stack(parts).sum(dim=0)) for parts in zip(*gradients, strict=True)))
 
     def fooling(self, index: int, y: Tensor, reconstruction: Tensor) -> tuple[Tensor, dict[str, Tensor]] | None:
         """The adversarial term, from the moment on when the critic is listened to."""
