@@ -1,0 +1,86 @@
+"""Floating-point operations of the model, counted from its layers and its attention: what MFU is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from nuwa.attention.cost import cost
+from nuwa.attention.spec import AttentionSpec
+from nuwa.grid import Grid
+from nuwa.model.config import ConditionName, ModelConfig
+from nuwa.model.layers import DecoderLayer
+from nuwa.model.nuwa import NuwaModel
+from nuwa.tasks import Task, of_target
+from nuwa.tokenizers.text import TEXT_GRID
+
+BACKWARD = 2
+"""Products of the backward pass for each of the forward pass: one for the input, one for the weight or the other input."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flops:
+    """Of one forward pass over one sample; a multiplication and an addition are two."""
+
+    linear: int
+    attention: int  # of the pairs of cells that meet, whatever the backend computes beside them
+
+    @property
+    def forward(self) -> int:
+        """All of them."""
+        return self.linear + self.attention
+
+    @property
+    def training(self) -> int:
+        """Forward and backward: model FLOPs as MFU counts them (PaLM, arXiv 2204.02311, appendix B).
+
+        What checkpointing and fused attention compute anew is no work of the model, nor is what the optimizer does.
+        """
+        return (1 + BACKWARD) * self.forward
+
+
+def reads(task: Task, config: ModelConfig) -> dict[ConditionName, Grid]:
+    """The grids that the encoder reads when ``task`` is trained, texts at their full length."""
+    found: dict[ConditionName, Grid] = {"text": TEXT_GRID}
+    if task.sketch and config.sketch_grid is not None:
+        found["sketch"] = of_target(config.sketch_grid, task.target)
+    if task.given == "outside the mask":
+        found["partial"] = of_target(config.grid, task.target)
+    return found
+
+
+def sample_flops(model: NuwaModel, grid: Grid, conditions: Mapping[ConditionName, Grid]) -> Flops:
+    """FLOPs of one sample with a target on ``grid`` and conditions on their grids; the model may be on the meta device."""
+    config, encoder, decoder = model.config, model.encoder, model.decoder
+    sources = int(decoder.stem.sources(grid, "cpu")[1].any(dim=0).sum())
+    linear = grid.size * (2 * sources * config.d**2 + _products(decoder.head))
+    attention = 0
+    for name, read in conditions.items():
+        linear += read.size * _products(encoder.layers)
+        attention += sum(_attention(config, spec, read) for spec in _specs(config, name))
+    for layer, spec in zip(decoder.layers, config.decoder_specs, strict=True):
+        assert isinstance(layer, DecoderLayer)
+        each, once = _products(layer), _products(layer.cross.kv)  # keys and values are made of the conditions alone
+        linear += grid.size * (each - once) + sum(read.size for read in conditions.values()) * once
+        attention += _attention(config, spec, grid, causal=True)
+        for name, read in conditions.items():
+            attention += _attention(config, config.text_attention if name == "text" else spec, grid, read)
+    return Flops(linear=linear, attention=attention)
+
+
+def _specs(config: ModelConfig, name: ConditionName) -> tuple[AttentionSpec, ...]:
+    return (config.text_attention,) * config.encoder_layers if name == "text" else config.encoder_specs
+
+
+def _products(module: nn.Module) -> int:
+    """FLOPs a token of all linear maps inside."""
+    return sum(2 * part.weight.numel() for part in module.modules() if isinstance(part, nn.Linear))
+
+
+def _attention(
+    config: ModelConfig, spec: AttentionSpec, grid: Grid, kv_grid: Grid | None = None, *, causal: bool = False
+) -> int:
+    width = config.d // config.num_heads
+    return cost(spec, grid, kv_grid, causal, num_heads=config.num_heads, head_width=width).flops
