@@ -28,7 +28,7 @@ def install(run: nox.Session, *extra: str) -> None:
     """Make ``.venv``, or bring it up to the pins where they have changed; ``extra`` dependency groups come on top."""
     if not PYTHON.exists():
         run.run(sys.executable, "-m", "venv", ".venv", external=True)
-    _install(run, "pins", "--editable", ".[evaluation,video,data,reports]", *_group("dev"))
+    _install(run, "pins", "--editable", ".[evaluation,video,data,import,reports]", *_group("dev"))
     for group in extra:
         _install(run, f"pins-{group}", *_group(group))
 
@@ -134,6 +134,13 @@ def data(run: nox.Session) -> None:
     """Look at a dataset before it is used: ``-- check --data NAME --root DIR`` reads it whole and writes its manifest."""
     install(run)
     python(run, "-m", "nuwa.data", *run.posargs)
+
+
+@session("train", default=False)
+def train(run: nox.Session) -> None:
+    """What a training takes: ``-- plan --preset NAME --gpus N``: parameters, tokens, FLOPs, memory of a GPU, days."""
+    install(run)
+    python(run, "-m", "nuwa.training", *(run.posargs or ["--help"]))
 
 
 @session("judges", default=False)
