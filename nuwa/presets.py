@@ -52,6 +52,10 @@ class Preset:
             return self
         return replace(self, sketch=replace(self.sketch, model=replace(self.sketch.model, num_classes=num_classes)))
 
+    def reading(self, tokenizer: VQGANConfig) -> Preset:
+        """The same set-up on the tokens of a tokenizer that is trained already, such as an imported one."""
+        return replace(self, name=f"{self.name}+given-tokenizer", tokenizer=replace(self.tokenizer, model=tokenizer))
+
     def only(self, *tasks: str) -> Preset:
         """The same set-up for some of its tasks: what they need is trained, as ``alone`` says, and nothing else.
 

@@ -17,6 +17,8 @@ from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
 from nuwa.system import MODEL_FILE, Nuwa
 from nuwa.tasks import Target
+from nuwa.tokenizers.digest import weights_sha256
+from nuwa.tokenizers.load import load_vqgan
 from nuwa.tokenizers.perceptual import PerceptualDistance
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
@@ -60,6 +62,7 @@ def prepare(
     *,
     start: Path | None = None,
     shards: Path | None = None,
+    tokenizer: Path | None = None,
 ) -> Nuwa:
     """The trained system of ``preset`` on ``data``.
 
@@ -71,15 +74,24 @@ def prepare(
     With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
     missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
     tokenizer's.
+
+    ``tokenizer`` is the folder of one that is trained already, here or elsewhere (:mod:`nuwa.tokenizers.importing`); it is
+    used as it is. ValueError where its sizes are not the preset's; :meth:`nuwa.presets.Preset.reading` makes them so.
     """
+    if tokenizer is not None and start is not None:
+        raise ValueError(f"tokenizer: expected none beside the checkpoint {start}, which has its own, got {tokenizer}")
     sources = data.sources(preset)
     begun = None if start is None else Nuwa.from_pretrained(start)
     origin = {"data": data.name}
-    if begun is None or start is None:
-        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device), None
+    text = None
+    if tokenizer is not None:
+        pixels = _given(preset, tokenizer, device)
+        origin["tokenizer_weights_sha256"] = weights_sha256(pixels)
+    elif begun is None or start is None:
+        pixels = _tokenizer(preset, data, sources, folder / "tokenizer", device)
         origin["tokenizer_sha256"] = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
     else:
-        tokenizer, text = begun.tokenizer, begun.text
+        pixels, text = begun.tokenizer, begun.text
         origin["start_sha256"] = files.sha256(start / MODEL_FILE)
     sketch = None if begun is None else begun.sketch_tokenizer
     if "sketch" not in preset.model.conditions:
@@ -88,7 +100,7 @@ def prepare(
         sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device)
         origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
     if shards is not None:
-        opened = open_shards(sources, shards, tokenizer, text or TextTokenizer.from_captions(data.vocabulary))
+        opened = open_shards(sources, shards, pixels, text or TextTokenizer.from_captions(data.vocabulary))
         words = next(iter(opened.values())).text
         if text is not None and text.to_dict() != words.to_dict():
             raise ValueError(
@@ -100,7 +112,7 @@ def prepare(
     text = text or TextTokenizer.from_captions(data.vocabulary)
     config = preset.config(vocab_size=text.vocab_size)
     stage = TransformerStage(
-        config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device
+        config, preset.transformer, sources, pixels, text, sketch=sketch, origin=origin, device=device
     )
     if begun is not None:
         begin_with(stage.model, begun.model, f"{start}")
@@ -110,7 +122,7 @@ def prepare(
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
     tasks = tuple(preset.transformer.tasks)
     return Nuwa(
-        tokenizer, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks, preset=preset.name
+        pixels, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks, preset=preset.name
     ).to(device)  # fmt: skip
 
 
@@ -127,6 +139,16 @@ def begin_with(model: NuwaModel, begun: NuwaModel, where: str) -> None:
             "use the preset that it was trained with, or one that adds conditions"
         )
     model.load_state_dict(own | new)
+
+
+def _given(preset: Preset, folder: Path, device: torch.device) -> VQGAN:
+    found = load_vqgan(folder)
+    if found.config != preset.tokenizer.model:
+        raise ValueError(
+            f"{folder}: expected a tokenizer of the sizes of preset {preset.name}, got {found.config}; take "
+            "preset.reading(its config)"
+        )
+    return found.to(device)
 
 
 def _tokenizer(

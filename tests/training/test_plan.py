@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from nuwa.model.nuwa import NuwaModel
-from nuwa.presets import PRESETS, Preset
+from nuwa.presets import PRESETS
 from nuwa.training.__main__ import main
 from nuwa.training.plan import GPUS, Machine, parameters, plan, with_steps
 from nuwa.training.plan_command import LEFT_OUT, PlanOptions, page_of
@@ -159,7 +158,3 @@ def test_how_numbers_are_written() -> None:
     assert [duration(each) for each in (0.0001, 0.01, 0.5, 4.7, 302)] == [
         "< 1 min", "14 min", "12 hours", "4.7 days", "302 days",
     ]  # fmt: skip
-
-
-def one_layer_each(preset: Preset) -> Preset:
-    return dataclasses.replace(preset, model=dataclasses.replace(preset.model, encoder_layers=1, decoder_layers=1))
