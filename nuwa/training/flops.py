@@ -41,14 +41,22 @@ class Flops:
         return (1 + BACKWARD) * self.forward
 
 
-def reads(task: Task, config: ModelConfig) -> dict[ConditionName, Grid]:
-    """The grids that the encoder reads when ``task`` is trained, texts at their full length."""
-    found: dict[ConditionName, Grid] = {"text": TEXT_GRID}
+def reads(task: Task, config: ModelConfig, *, words: int = TEXT_GRID.size) -> dict[ConditionName, Grid]:
+    """The grids that the encoder reads when ``task`` is trained, with texts of so many tokens.
+
+    A batch takes the time of its longest text, which is at most, and here by default, 77.
+    """
+    found: dict[ConditionName, Grid] = {"text": Grid(words, 1, 1)}
     if task.sketch and config.sketch_grid is not None:
         found["sketch"] = of_target(config.sketch_grid, task.target)
     if task.given == "outside the mask":
         found["partial"] = of_target(config.grid, task.target)
     return found
+
+
+def task_flops(model: NuwaModel, task: Task, *, words: int = TEXT_GRID.size) -> Flops:
+    """FLOPs of one sample of ``task``: what a step of b samples did is b times its :attr:`Flops.training`."""
+    return sample_flops(model, of_target(model.config.grid, task.target), reads(task, model.config, words=words))
 
 
 def sample_flops(model: NuwaModel, grid: Grid, conditions: Mapping[ConditionName, Grid]) -> Flops:

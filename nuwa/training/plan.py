@@ -20,7 +20,7 @@ from nuwa.registry import Registry
 from nuwa.tasks import TASKS, Task, of_target
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
-from nuwa.training.flops import Flops, reads, sample_flops
+from nuwa.training.flops import Flops, reads, task_flops
 from nuwa.training.memory import GIB, RESERVED_GIB, Activations, States, activations, states
 from nuwa.training.mixture import Mixture
 
@@ -174,7 +174,7 @@ def plan(preset: Preset, machine: Machine, *, vocab_size: int) -> Plan:
                 grid=grid,
                 read=sum(read.size for read in conditions.values()),
                 samples=settings.size(grid),
-                flops=sample_flops(model, grid, conditions),
+                flops=task_flops(model, task),
                 activations=activations(config, grid, conditions),
             )
         )

@@ -18,7 +18,7 @@ from nuwa.model.config import ModelConfig, Pattern
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import PRESETS
 from nuwa.tasks import TASKS, of_target
-from nuwa.training.flops import reads, sample_flops
+from nuwa.training.flops import reads, sample_flops, task_flops
 
 B = 2
 
@@ -62,7 +62,7 @@ def test_agrees_with_pytorchs_counter(name: str, attention: Pattern, monkeypatch
     torch.manual_seed(0)
     config, task, seen = config_of(attention), TASKS[name], Seen()
     model, grid, conditions = NuwaModel(config), of_target(config.grid, task.target), reads(task, config)
-    counted = sample_flops(model, grid, conditions)
+    counted = task_flops(model, task)
     monkeypatch.setattr(layers, "attend", seen.attend)
     tokens = torch.randint(config.num_codes, (B, grid.size))
     sketch = torch.zeros(B, *conditions["sketch"].shape, dtype=torch.int64) if "sketch" in conditions else None
@@ -87,6 +87,14 @@ def test_the_meta_device_counts_the_same() -> None:
         model = NuwaModel(config)
     conditions = reads(TASKS["s2v"], config)
     assert sample_flops(model, config.grid, conditions) == sample_flops(NuwaModel(config), config.grid, conditions)
+
+
+def test_shorter_texts_take_less() -> None:
+    config = config_of(Full())
+    model = NuwaModel(config)
+    found = [task_flops(model, TASKS["t2i"], words=words) for words in (1, 2, 77)]
+    assert found[2] == sample_flops(model, Grid(1, 4, 5), {"text": Grid(77, 1, 1)})
+    assert found[0].forward < found[1].forward < found[2].forward
 
 
 def test_six_operations_a_parameter_and_token() -> None:
