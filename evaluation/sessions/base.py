@@ -63,6 +63,10 @@ class SessionOptions:
         if self.checkpoint is not None and self.tokenizer is not None:
             raise ValueError(f"tokenizer: expected none beside the checkpoint {self.checkpoint}, got {self.tokenizer}")
 
+    def fit(self, preset: Preset) -> Preset:
+        """The preset on the tokens of the tokenizer that was given, where one was."""
+        return preset if self.tokenizer is None else preset.reading(load_vqgan(self.tokenizer).config)
+
 
 @dataclass(frozen=True)
 class Session:
@@ -105,9 +109,7 @@ class Run:
         device, preset = pick_device(options.device), PRESETS[options.preset]()
         if options.checkpoint is None:
             seeds = {"sampling": options.seed, "training": preset.transformer.seed}
-            preset = preset.only(*needed_for(task))
-            if options.tokenizer is not None:
-                preset = preset.reading(load_vqgan(options.tokenizer).config)
+            preset = options.fit(preset.only(*needed_for(task)))
             return cls(task=task, options=options, preset=preset, device=device, about=provenance(device, seeds))
         system = Nuwa.from_pretrained(options.checkpoint, device)
         if not set(needed_for(task)) & set(system.tasks):

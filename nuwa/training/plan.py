@@ -48,7 +48,7 @@ for _name, _tflops, _memory_gib in (  # datasheets of NVIDIA, without sparsity, 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a training runs on. ValueError for numbers that cannot be."""
+    """What a training runs on. ValueError for an unknown GPU or numbers that cannot be."""
 
     gpus: int = 8
     gpu: str = "h100"
@@ -58,6 +58,7 @@ class Machine:
     def __post_init__(self) -> None:
         if self.gpus < 1 or not 0 < self.mfu <= 1:
             raise ValueError(f"machine: expected gpus >= 1 and mfu in (0, 1], got {self.gpus} and {self.mfu}")
+        assert GPUS[self.gpu].memory_gib > RESERVED_GIB
 
     @property
     def flops(self) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nuwa import files
 from nuwa.presets import PRESETS
-from nuwa.training.plan import GPUS, Machine, plan
+from nuwa.training.plan import Machine, plan
 from nuwa.training.plan_pages import page_of_all, page_of_one
 
 VOCABULARY = 49_408
@@ -43,7 +43,6 @@ def run(options: PlanOptions) -> None:
 
 def page_of(options: PlanOptions) -> str:
     """The page that the options ask for."""
-    assert GPUS[options.gpu]
     machine = Machine(gpus=options.gpus, gpu=options.gpu, mfu=options.mfu, sharded=not options.ddp)
     if options.preset is not None:
         preset = PRESETS[options.preset]()
