@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -34,14 +35,21 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"weights: expected a file, got {path}; name the weights file itself")
-    found = load_file(path) if path.suffix == ".safetensors" else _load(path)
-    state = next((found[name] for name in INSIDE if isinstance(found.get(name), Mapping)), found)
+    found: Mapping[str, Any] = _safe(path) if path.suffix == ".safetensors" else _load(path)
+    state: Mapping[str, Any] = next((found[name] for name in INSIDE if isinstance(found.get(name), Mapping)), found)
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise ValueError(
             f"{path}: expected tensors by name, or a checkpoint with {' or '.join(INSIDE)}, got {', '.join(map(str, found))}"
         )
     return tensors
+
+
+def _safe(path: Path) -> Mapping[str, Any]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: not a safetensors file ({error}); copy it again") from error
 
 
 def _load(path: Path) -> Mapping[str, Any]:

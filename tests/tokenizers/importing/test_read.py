@@ -110,6 +110,12 @@ def test_damaged_files(tmp_path: Path, content: bytes, message: str) -> None:
         read_weights(tmp_path / "x.ckpt")
 
 
+def test_damaged_safetensors(tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors").write_bytes(b"garbage")
+    with pytest.raises(ValueError, match=r"x\.safetensors: not a safetensors file"):
+        read_weights(tmp_path / "x.safetensors")
+
+
 def test_half_a_file(tmp_path: Path) -> None:
     torch.save({"state_dict": STATE}, tmp_path / "whole.ckpt")
     (tmp_path / "half.ckpt").write_bytes((tmp_path / "whole.ckpt").read_bytes()[:600])
