@@ -19,7 +19,7 @@ from nuwa.model.layers import Condition
 from nuwa.model.nuwa import NuwaModel
 from nuwa.request import Limits, Request
 from nuwa.sampling.decode import Sampling, decode
-from nuwa.tasks import TASKS
+from nuwa.tasks import TASKS, for_encoder
 from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, UnknownWordsWarning
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
@@ -192,7 +192,7 @@ class Nuwa:
         given = known = partial = None
         if request.visible is not None and request.known is not None:
             given, known = self.tokenizer.encode(request.visible.to(self.device)), request.known.to(self.device)
-            partial = (given, known) if request.route == "masked-condition" else None
+            partial = for_encoder(request.task, given, known) if request.route == "masked-condition" else None
             given, known = given.flatten(1), known.flatten(1)
         if not request.task.guided:
             sampling = replace(sampling, guidance=1.0)

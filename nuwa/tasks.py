@@ -3,16 +3,19 @@
 A description says what is made, what the encoder reads, which cells of the target are given and what is scored. Training,
 sampling and the evaluation sessions follow it, so adding a task is adding one description.
 
-Known tokens take one of three routes. ``direct``: the decoder was trained with just these cells given. ``zero-shot``: the
-decoder gets them too, but was trained on another task without any (the paper's way of completion and manipulation); it
-decodes in raster order, so what is known right of or below a hole cannot help to fill it. ``masked-condition``: the encoder
-reads the target with hidden cells as well, so every cell sees what is known on all sides.
+Known tokens take one of two routes; without any, a task is done the ``direct`` way. ``zero-shot``: the decoder gets them, but
+was trained on another task without any (the paper's way of completion and manipulation); it decodes in raster order, so what
+is known right of or below a hole cannot help to fill it. ``masked-condition``: the encoder reads the target with hidden cells
+as well, so every cell sees what is known on all sides. First frames take this route too, as a grid of their own: with nearby
+attention alone a cell would see one row down in the frame before, and neither the whole of an object nor what hops up to it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from torch import Tensor
 
 from nuwa.grid import Grid
 from nuwa.model.config import ConditionName
@@ -40,7 +43,9 @@ class Task:
     @property
     def routes(self) -> tuple[Route, ...]:
         """How known tokens may reach the model, the better route first."""
-        return ("direct",) if self.zero_shot_from is None else ("masked-condition", "zero-shot")
+        if self.given == "nothing":
+            return ("direct",)
+        return ("masked-condition",) if self.zero_shot_from is None else ("masked-condition", "zero-shot")
 
     @property
     def conditions(self) -> tuple[ConditionName, ...]:
@@ -139,6 +144,17 @@ for _task in (
 def of_target(grid: Grid, target: Target) -> Grid:
     """The grid of a picture, or of a whole clip, of a model whose largest grid is ``grid``."""
     return Grid(1, grid.h, grid.w) if target == "picture" else grid
+
+
+def for_encoder(task: Task, tokens: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """What the encoder reads of targets (b, t, h, w) of which ``known``, bool of that shape, is given.
+
+    Everything, with hidden cells where there is a mask; of first frames those frames alone, as many in every sample.
+    """
+    if task.given != "first frames":
+        return tokens, known
+    frames = int(known[0].flatten(1).all(dim=1).sum())
+    return tokens[:, :frames], known[:, :frames]
 
 
 def needed_for(*names: str) -> tuple[str, ...]:

@@ -64,7 +64,8 @@ def test_what_has_to_be_trained(names: list[str], expected: tuple[str, ...]) -> 
 def test_the_zero_shot_route_is_learnt_from_another_task() -> None:
     assert TASKS["i2i"].learnt_from("zero-shot") == "t2i"
     assert TASKS["tv2v"].learnt_from("masked-condition") == "tv2v"
-    assert TASKS["v2v"].routes == ("direct",)
+    assert TASKS["v2v"].routes == ("masked-condition",)
+    assert TASKS["s2v"].routes == ("direct",)
 
 
 def test_what_can_be_guided() -> None:
@@ -79,6 +80,6 @@ def test_a_picture_is_the_first_frame() -> None:
 def test_a_new_task_is_one_description() -> None:
     """Nothing of it has to be written down twice."""
     new = Task(name="st2v", title="", target="clip", text="caption", sketch=True, given="first frames", scores=("FVD",))
-    assert new.conditions == ("text", "sketch")
-    assert new.routes == ("direct",)
+    assert new.conditions == ("text", "sketch", "partial")
+    assert new.routes == ("masked-condition",)
     assert new.guided

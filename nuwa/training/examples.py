@@ -13,7 +13,7 @@ from nuwa import noise
 from nuwa.data.holes import holes
 from nuwa.data.sources import Source
 from nuwa.grid import Grid
-from nuwa.tasks import Target, Task
+from nuwa.tasks import Target, Task, for_encoder
 from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, words_in
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
@@ -30,14 +30,7 @@ class Batch:
     sketch: Tensor | None = None  # (b, t, h, w) int64
     present: Tensor | None = None  # (b,) bool, False for samples that learn without their sketch
     known: Tensor | None = None  # (b, s) bool, cells that are given and not learnt
-    masked: bool = False  # whether the encoder reads the target with the other cells hidden
-
-    @property
-    def partial(self) -> tuple[Tensor, Tensor] | None:
-        """Target and known cells (b, t, h, w), for the encoder."""
-        if not self.masked or self.known is None:
-            return None
-        return self.tokens.unflatten(1, self.grid.shape), self.known.unflatten(1, self.grid.shape)
+    partial: tuple[Tensor, Tensor] | None = None  # tokens and known cells (b, t, h, w) that the encoder reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +118,7 @@ class Examples:
             assert self.sketch is not None
             sketch, present = self.sketch.encode(maps.to(self.device)), ~chances.dropped.to(self.device)
         known = self._known(task, grid, chances.keys)
+        known = None if known is None else known.to(self.device)
         return Batch(
             grid=grid,
             tokens=tokens.flatten(1),
@@ -132,18 +126,19 @@ class Examples:
             text_valid=words_in(words),
             sketch=sketch,
             present=present,
-            known=None if known is None else known.to(self.device),
-            masked=task.given == "outside the mask",
+            known=None if known is None else known.flatten(1),
+            partial=None if known is None else for_encoder(task, tokens, known),
         )
 
     def _known(self, task: Task, grid: Grid, keys: np.ndarray) -> Tensor | None:
-        """Cells that are given, bool (b, s)."""
-        stream = noise.key("given cells", self.seed)
+        """Cells that are given, bool (b, t, h, w)."""
+        stream, shape = noise.key("given cells", self.seed), (len(keys), *grid.shape)
         if task.given == "first frames":
-            frames = 1 + noise.integers(stream, grid.t - 1, keys)
-            first = np.arange(grid.t) < frames[:, None]
-            return torch.from_numpy(np.repeat(first, grid.h * grid.w, axis=1))
+            # As many in the whole batch; one in every second batch, where how things move is still to be chosen.
+            number = noise.uniform(stream, keys[0]) * 2
+            frames = 1 if number < 1 else 1 + int((number - 1) * (grid.t - 1))
+            return (torch.arange(grid.t) < frames)[None, :, None, None].expand(shape)
         if task.given == "outside the mask":
-            shown = ~holes(stream, keys, grid.h, grid.w).reshape(len(keys), -1)
-            return torch.from_numpy(np.tile(shown, (1, grid.t)))  # one mask for all frames, as edits of clips have it
+            shown = ~torch.from_numpy(holes(stream, keys, grid.h, grid.w))
+            return shown[:, None].expand(shape)  # one mask for all frames, as edits of clips have it
         return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from nuwa import files
 from nuwa.data.sources import Source
 from nuwa.data.streams import MapStream, PicturesAndFrames, Stream
+from nuwa.model.config import ConditionName, ModelConfig
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
 from nuwa.system import MODEL_FILE, Nuwa
@@ -68,8 +69,9 @@ def prepare(
 
     It is kept in ``folder/tokenizer``, ``folder/sketch-tokenizer`` where sketches are learnt, and ``folder/transformer``.
     ``start`` is a checkpoint folder to fine-tune: its tokenizers are used as they are, and its model is where the training
-    begins; what it lacks, such as the sketches, begins from nothing. ValueError where it does not fit the preset. The
-    result's tasks are the preset's; how they were learnt stands in the config of ``folder/transformer``.
+    begins; what it lacks, such as the sketches, begins from nothing, and it goes on reading what it reads. ValueError where
+    it does not fit the preset. The result's tasks are the preset's; how they were learnt stands in the config of
+    ``folder/transformer``.
 
     With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
     missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
@@ -94,9 +96,7 @@ def prepare(
         pixels, text = begun.tokenizer, begun.text
         origin["start_sha256"] = files.sha256(start / MODEL_FILE)
     sketch = None if begun is None else begun.sketch_tokenizer
-    if "sketch" not in preset.model.conditions:
-        sketch = None
-    elif sketch is None:
+    if "sketch" in preset.model.conditions and sketch is None:
         sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device)
         origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
     if shards is not None:
@@ -111,6 +111,8 @@ def prepare(
         origin |= {f"shards_{target}": each.fingerprint for target, each in opened.items()}
     text = text or TextTokenizer.from_captions(data.vocabulary)
     config = preset.config(vocab_size=text.vocab_size)
+    if begun is not None:
+        config = also_reading(config, begun.model.config)
     stage = TransformerStage(
         config, preset.transformer, sources, pixels, text, sketch=sketch, origin=origin, device=device
     )
@@ -124,6 +126,15 @@ def prepare(
     return Nuwa(
         pixels, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks, preset=preset.name
     ).to(device)  # fmt: skip
+
+
+def also_reading(config: ModelConfig, begun: ModelConfig) -> ModelConfig:
+    """``config`` for a model that still reads what the one it begins with reads, though nothing new is learnt from it."""
+    conditions = tuple(name for name in get_args(ConditionName) if name in config.conditions + begun.conditions)
+    source = config if "sketch" in config.conditions else begun
+    return replace(
+        config, conditions=conditions, sketch_grid=source.sketch_grid, num_sketch_codes=source.num_sketch_codes
+    )
 
 
 def begin_with(model: NuwaModel, begun: NuwaModel, where: str) -> None:

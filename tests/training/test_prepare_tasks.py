@@ -73,7 +73,7 @@ def test_the_model_is_bound_to_both_tokenizers(folder: Path) -> None:
         (needed_for("t2i"), 1, ("text",)),
         (needed_for("s2i"), 1, ("text", "sketch")),
         (needed_for("i2i"), 1, ("text", "partial")),
-        (needed_for("v2v"), 3, ("text",)),
+        (needed_for("v2v"), 3, ("text", "partial")),
         (needed_for("tv2v"), 3, ("text", "partial")),
         (("s2v", "ti2i"), 3, ("text", "sketch", "partial")),
     ],
