@@ -138,7 +138,7 @@ def data(run: nox.Session) -> None:
 
 @session("train", default=False)
 def train(run: nox.Session) -> None:
-    """What a training takes: ``-- plan --preset NAME --gpus N``: parameters, tokens, FLOPs, memory of a GPU, days."""
+    """Train a preset: ``-- run --preset NAME --out DIR``; on several GPUs and machines as docs/training.md says."""
     install(run)
     python(run, "-m", "nuwa.training", *(run.posargs or ["--help"]))
 

@@ -181,7 +181,9 @@ PRE_TRAINING = {"t2i": 1.0, "v2v": 1.0, "t2v": 1.0}
 """The tasks that the paper pre-trains on; it adds up their losses."""
 
 
-def _paper(name: str, tokenizer: VQGANConfig, *, frames: int) -> Preset:
+def _paper(
+    name: str, tokenizer: VQGANConfig, *, frames: int, conditions: tuple[ConditionName, ...] = ("text", "partial")
+) -> Preset:
     """What the paper's models share: 12 + 24 layers of width 1280, 12,288 codes of width 256, Adam at 1e-3 without decay.
 
     128 clips a step. The paper's 50M batches of 128 read as pictures: 5M steps here see as many tokens, which is what 64
@@ -191,7 +193,7 @@ def _paper(name: str, tokenizer: VQGANConfig, *, frames: int) -> Preset:
         name=name,
         tokenizer=TokenizerTraining(model=tokenizer, steps=500_000, lr=1e-4),
         frames=frames,
-        model=ModelSizes(d=1280, num_heads=20, encoder_layers=12, decoder_layers=24),
+        model=ModelSizes(d=1280, num_heads=20, encoder_layers=12, decoder_layers=24, conditions=conditions),
         transformer=TransformerTraining(
             steps=5_000_000, batch=128 * frames, optimizer="adam", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0,
             tasks=PRE_TRAINING,
@@ -206,7 +208,7 @@ F16 = VQGANConfig(size_px=336, widths=(128, 128, 256, 512), blocks=2, num_codes=
 
 @PRESETS.register("paper-336")
 def paper_336() -> Preset:
-    """NÜWA-336, the paper's model, as it was pre-trained: 10 frames of 21×21 tokens, T2I + V2V + T2V (about 920M).
+    """NÜWA-336, the paper's model, as it was pre-trained: 10 frames of 21×21 tokens, T2I + V2V + T2V (about 930M).
 
     Encoder and decoder blocks together have 866M parameters, the paper's 870M.
     """
@@ -215,7 +217,7 @@ def paper_336() -> Preset:
 
 @PRESETS.register("paper-256")
 def paper_256() -> Preset:
-    """NÜWA-256, the paper's larger grid: 4 frames of 32×32 tokens, T2I + V2V + T2V (about 920M)."""
+    """NÜWA-256, the paper's larger grid: 4 frames of 32×32 tokens, T2I + V2V + T2V (about 930M)."""
     return _paper("paper-256", replace(F16, size_px=256, widths=(128, 256, 512)), frames=4)
 
 
@@ -237,5 +239,5 @@ def paper_336_eight() -> Preset:
 @PRESETS.register("paper-image")
 def paper_image() -> Preset:
     """NÜWA-336 for pictures alone: paper-336 with one frame and one task, in batches of 128 (about 920M)."""
-    preset = _paper("paper-image", F16, frames=1)
+    preset = _paper("paper-image", F16, frames=1, conditions=("text",))
     return replace(preset, transformer=replace(preset.transformer, steps=500_000, tasks={"t2i": 1.0}))

@@ -55,7 +55,7 @@ def train(
     What is not trained yet is trained, into ``out/training`` and ``out/checkpoint``.
     """
     checkpoint, began = out / "checkpoint", time.monotonic()
-    system = prepare(preset, data, out / "training", device, shards=shards, tokenizer=tokenizer)
+    system = prepare(preset, data, out / "training", device, shards=shards, given_tokenizer=tokenizer)
     system.save_pretrained(checkpoint)
     if (kept := read_training(checkpoint)) is not None:
         return system, kept, False

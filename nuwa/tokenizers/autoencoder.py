@@ -64,10 +64,20 @@ class VQAutoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig, channels: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder, self.codebook, self.decoder = config.networks(channels)
+        self.encoder, codebook, self.decoder = config.networks(channels)
+        self.codebook: Any = codebook  # some Codes; trainings ask more of it, which :meth:`train` sees to
+
+    def train(self, mode: bool = True) -> Self:
+        """As every module does it. ValueError for a training of codes that do not learn."""
+        if mode and not isinstance(self.codebook, Codebook):
+            raise ValueError(
+                f"{type(self).__name__}: expected a tokenizer of this suite's design to train, got one that was imported; use it "
+                "as it is"
+            )
+        return super().train(mode)
 
     def forward(self, x: Tensor, *, quantise: bool = True) -> tuple[Tensor, Quantized | None]:
-        """Rebuild (b, c, H, W) float; without ``quantise`` as a plain autoencoder on the unit sphere.
+        """Rebuild (b, c, H, W) float while training; without ``quantise`` as a plain autoencoder on the unit sphere.
 
         The latter is the start of training.
         """

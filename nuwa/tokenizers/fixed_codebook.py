@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nuwa.tokenizers.quantize import Codes, Quantized
+from nuwa.tokenizers.quantize import Codes
 
 Matching = Literal["nearest", "logits"]
 """How a vector finds its code: the nearest one by Euclidean distance, or the likeliest by a linear map (Gumbel VQ)."""
@@ -25,14 +24,6 @@ class FixedCodebook(Codes):
     def __init__(self, num_codes: int, width: int, matching: Matching = "nearest") -> None:
         super().__init__(num_codes, width, torch.randn(num_codes, width))
         self.logits = nn.Conv2d(width, num_codes, 1) if matching == "logits" else None
-
-    def forward(self, x: Tensor) -> Quantized:
-        """Quantise vectors (b, c, h, w) float, with the straight-through gradient."""
-        x, indices = x.float(), self.nearest(x)
-        codes = self.lookup(indices)
-        return Quantized(
-            vectors=x + (codes - x).detach(), indices=indices, commitment=F.mse_loss(x, codes) * self.width
-        )
 
     @torch.no_grad()
     def nearest(self, x: Tensor) -> Tensor:

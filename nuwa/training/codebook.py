@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nuwa.tokenizers.quantize import Codebook, Usage
+from nuwa.tokenizers.quantize import Usage
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
 from nuwa.training.optim import adamw, set_lr, warmup_cosine
@@ -54,15 +54,7 @@ class CodebookStage(abc.ABC):
     def __init__(
         self, config: CodebookTraining, model: VQGAN | VQGANSeg, validation: Tensor, *, data: str, device: torch.device
     ) -> None:
-        """``validation`` is held-out data as it is read; ``data`` names it, for the config of the checkpoint.
-
-        ValueError for a tokenizer whose codes do not learn.
-        """
-        if not isinstance(model.codebook, Codebook):
-            raise ValueError(
-                f"{self.name}: expected a tokenizer of this suite's design, got one that was imported; use it as it is"
-            )
-        self.codebook = model.codebook
+        """``validation`` is held-out data as it is read; ``data`` names it, for the config of the checkpoint."""
         self.settings, self.device, self.data = config, device, data
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.validation = validation.to(device)
@@ -141,7 +133,7 @@ class CodebookStage(abc.ABC):
     def _restart_codes(self, x: Tensor) -> None:
         with autocast(self.precision, self.device):
             vectors = self.model.encoder(x)
-        self.codebook.restart(vectors.float())
+        self.model.codebook.restart(vectors.float())
 
     @torch.no_grad()
     def _start_codes(self) -> None:
@@ -153,7 +145,7 @@ class CodebookStage(abc.ABC):
             x = self.read(batch)
             with autocast(self.precision, self.device):
                 vectors.append(self.model.encoder(x).float())
-        self.codebook.start_from(torch.cat(vectors))
+        self.model.codebook.start_from(torch.cat(vectors))
 
     @torch.no_grad()
     def rebuilt(self) -> tuple[Tensor, dict[str, float]]:

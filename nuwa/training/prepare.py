@@ -61,9 +61,9 @@ def prepare(
     folder: Path,
     device: torch.device,
     *,
+    given_tokenizer: Path | None = None,
     start: Path | None = None,
     shards: Path | None = None,
-    tokenizer: Path | None = None,
 ) -> Nuwa:
     """The trained system of ``preset`` on ``data``.
 
@@ -73,34 +73,34 @@ def prepare(
     it does not fit the preset. The result's tasks are the preset's; how they were learnt stands in the config of
     ``folder/transformer``.
 
+    ``given_tokenizer`` is the folder of a tokenizer that is trained already, here or elsewhere
+    (:mod:`nuwa.tokenizers.importing`), and used as it is. ValueError where its sizes are not the preset's, which
+    :meth:`nuwa.presets.Preset.reading` makes so, or beside ``start``, which has its own.
+
     With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
     missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
     tokenizer's.
-
-    ``tokenizer`` is the folder of one that is trained already, here or elsewhere (:mod:`nuwa.tokenizers.importing`); it is
-    used as it is. ValueError where its sizes are not the preset's; :meth:`nuwa.presets.Preset.reading` makes them so.
     """
-    if tokenizer is not None and start is not None:
-        raise ValueError(f"tokenizer: expected none beside the checkpoint {start}, which has its own, got {tokenizer}")
+    if given_tokenizer is not None and start is not None:
+        raise ValueError(f"tokenizer: expected none beside the checkpoint {start}, got {given_tokenizer}")
     sources = data.sources(preset)
     begun = None if start is None else Nuwa.from_pretrained(start)
     origin = {"data": data.name}
-    text = None
-    if tokenizer is not None:
-        pixels = _given(preset, tokenizer, device)
-        origin["tokenizer_weights_sha256"] = weights_sha256(pixels)
+    if given_tokenizer is not None:
+        tokenizer, text = _given(preset, given_tokenizer, device), None
+        origin["tokenizer_weights_sha256"] = weights_sha256(tokenizer)
     elif begun is None or start is None:
-        pixels = _tokenizer(preset, data, sources, folder / "tokenizer", device)
+        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device), None
         origin["tokenizer_sha256"] = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
     else:
-        pixels, text = begun.tokenizer, begun.text
+        tokenizer, text = begun.tokenizer, begun.text
         origin["start_sha256"] = files.sha256(start / MODEL_FILE)
     sketch = None if begun is None else begun.sketch_tokenizer
     if "sketch" in preset.model.conditions and sketch is None:
         sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device)
         origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
     if shards is not None:
-        opened = open_shards(sources, shards, pixels, text or TextTokenizer.from_captions(data.vocabulary))
+        opened = open_shards(sources, shards, tokenizer, text or TextTokenizer.from_captions(data.vocabulary))
         words = next(iter(opened.values())).text
         if text is not None and text.to_dict() != words.to_dict():
             raise ValueError(
@@ -114,7 +114,7 @@ def prepare(
     if begun is not None:
         config = also_reading(config, begun.model.config)
     stage = TransformerStage(
-        config, preset.transformer, sources, pixels, text, sketch=sketch, origin=origin, device=device
+        config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device
     )
     if begun is not None:
         begin_with(stage.model, begun.model, f"{start}")
@@ -124,7 +124,7 @@ def prepare(
     checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
     tasks = tuple(preset.transformer.tasks)
     return Nuwa(
-        pixels, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks, preset=preset.name
+        tokenizer, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks, preset=preset.name
     ).to(device)  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ import yaml
 
 from nuwa import Nuwa
 from nuwa.data.shards import Shards, write_shards
-from nuwa.data.sprites.dataset import SpritesPictures
+from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
 from nuwa.model.config import ModelSizes
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import PRESETS, Preset
@@ -23,7 +22,7 @@ from nuwa.tokenizers.__main__ import main
 from nuwa.tokenizers.digest import weights_sha256
 from nuwa.tokenizers.load import load_vqgan
 from nuwa.tokenizers.text import TextTokenizer
-from nuwa.tokenizers.vqgan import TamingConfig, to_float, to_uint8
+from nuwa.tokenizers.vqgan import to_float, to_uint8
 from nuwa.training.on_sprites import sprites_data
 from nuwa.training.prepare import prepare
 from nuwa.training.tokenizer import TokenizerStage, TokenizerTraining
@@ -130,7 +129,7 @@ def test_a_transformer_is_trained_on_it(tmp_path: Path) -> None:
     found = load_vqgan(tokenizer)
     preset = small(PRESETS["smoke"]().only("t2i").reading(found.config))
     data = sprites_data(32, num_held_out=8, num_captions=50)
-    system = prepare(preset, data, tmp_path / "run", CPU, tokenizer=tokenizer)
+    system = prepare(preset, data, tmp_path / "run", CPU, given_tokenizer=tokenizer)
     assert system.preset == "smoke:t2i+given-tokenizer"
     assert weights_sha256(system.tokenizer) == weights_sha256(found)
     assert not (tmp_path / "run/tokenizer").exists()
@@ -140,17 +139,17 @@ def test_a_transformer_is_trained_on_it(tmp_path: Path) -> None:
 def test_a_preset_of_other_sizes_is_refused(tmp_path: Path) -> None:
     preset, data = PRESETS["smoke"]().only("t2i"), sprites_data(32, num_held_out=8, num_captions=50)
     with pytest.raises(ValueError, match="expected a tokenizer of the sizes of preset smoke:t2i, got TamingConfig"):
-        prepare(preset, data, tmp_path / "run", CPU, tokenizer=brought(tmp_path))
+        prepare(preset, data, tmp_path / "run", CPU, given_tokenizer=brought(tmp_path))
     with pytest.raises(ValueError, match="tokenizer: expected none beside the checkpoint"):
-        prepare(preset, data, tmp_path / "run", CPU, tokenizer=tmp_path, start=tmp_path)
+        prepare(preset, data, tmp_path / "run", CPU, given_tokenizer=tmp_path, start=tmp_path)
 
 
 def test_its_codes_are_not_trained(tmp_path: Path) -> None:
     config = load_vqgan(brought(tmp_path)).config
-    assert isinstance(config, TamingConfig)
-    stream: Any = None
-    with pytest.raises(ValueError, match="train tokenizer: expected a tokenizer of this suite's design, got one that"):
-        TokenizerStage(
-            TokenizerTraining(model=config), stream, torch.zeros(1, 3, 16, 16, dtype=torch.uint8), None,
-            data="sprites", device=CPU,
-        )  # fmt: skip
+    settings = TokenizerTraining(model=config, steps=2, batch=2, precision="float32")
+    held_out = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    stage = TokenizerStage(settings, SpritesStream(16), held_out, None, data="sprites", device=CPU)
+    with pytest.raises(
+        ValueError, match="VQGAN: expected a tokenizer of this suite's design to train, got one that was"
+    ):
+        stage.step(0)
