@@ -71,8 +71,8 @@ class VQAutoencoder(nn.Module):
         """As every module does it. ValueError for a training of codes that do not learn."""
         if mode and not isinstance(self.codebook, Codebook):
             raise ValueError(
-                f"{type(self).__name__}: expected a tokenizer of this suite's design to train, got one that was imported; use it "
-                "as it is"
+                f"{type(self).__name__}: expected a tokenizer of this suite's design to train, got one that was imported; "
+                "use it as it is"
             )
         return super().train(mode)
 

@@ -41,22 +41,41 @@ class Flops:
         return (1 + BACKWARD) * self.forward
 
 
-def reads(task: Task, config: ModelConfig, *, words: int = TEXT_GRID.size) -> dict[ConditionName, Grid]:
-    """The grids that the encoder reads when ``task`` is trained, with texts of so many tokens.
+def reads(
+    task: Task, config: ModelConfig, *, words: int = TEXT_GRID.size, first_frames: int | None = None
+) -> dict[ConditionName, Grid]:
+    """The grids that the encoder reads when ``task`` is trained.
 
-    A batch takes the time of its longest text, which is at most, and here by default, 77.
+    Args:
+        task: what is learnt.
+        config: of the model.
+        words: tokens of the longest text of the batch, at most and by default 77.
+        first_frames: that are given, where frames are; the most that are where it is None.
     """
+    target = of_target(config.grid, task.target)
     found: dict[ConditionName, Grid] = {"text": Grid(words, 1, 1)}
     if task.sketch and config.sketch_grid is not None:
         found["sketch"] = of_target(config.sketch_grid, task.target)
     if task.given == "outside the mask":
-        found["partial"] = of_target(config.grid, task.target)
+        found["partial"] = target
+    if task.given == "first frames":
+        found["partial"] = Grid(first_frames or target.t - 1, target.h, target.w)
     return found
 
 
+def usual_frames(grid: Grid) -> int:
+    """Frames that a batch of video prediction is given on average, rounded: half the batches get one, half any number."""
+    return max(1, round((1 + grid.t / 2) / 2))
+
+
 def task_flops(model: NuwaModel, task: Task, *, words: int = TEXT_GRID.size) -> Flops:
-    """FLOPs of one sample of ``task``: what a step of b samples did is b times its :attr:`Flops.training`."""
-    return sample_flops(model, of_target(model.config.grid, task.target), reads(task, model.config, words=words))
+    """FLOPs of one sample of ``task``: what a step of b samples did is b times its :attr:`Flops.training`.
+
+    Of video prediction with as many given frames as are usual.
+    """
+    config = model.config
+    conditions = reads(task, config, words=words, first_frames=usual_frames(config.grid))
+    return sample_flops(model, of_target(config.grid, task.target), conditions)
 
 
 def sample_flops(model: NuwaModel, grid: Grid, conditions: Mapping[ConditionName, Grid]) -> Flops:

@@ -20,7 +20,7 @@ from nuwa.registry import Registry
 from nuwa.tasks import TASKS, Task, of_target
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
-from nuwa.training.flops import Flops, reads, task_flops
+from nuwa.training.flops import Flops, reads, sample_flops, usual_frames
 from nuwa.training.memory import GIB, RESERVED_GIB, Activations, States, activations, states
 from nuwa.training.mixture import Mixture
 
@@ -73,10 +73,10 @@ class Load:
     task: Task
     share: float  # of the steps
     grid: Grid  # of the target
-    read: int  # tokens of the conditions
+    read: int  # tokens of the conditions, of given frames as many as are usual
     samples: int  # a step, on all GPUs together
     flops: Flops  # of a sample
-    activations: Activations  # of a sample
+    activations: Activations  # of a sample, with the most that it may read
 
     @property
     def tokens(self) -> int:
@@ -167,16 +167,17 @@ def plan(preset: Preset, machine: Machine, *, vocab_size: int) -> Plan:
     settings, loads = preset.transformer, []
     for name, share in Mixture(settings.tasks, settings.steps, lead=settings.lead).shares.items():
         task = TASKS[name]
-        grid, conditions = of_target(config.grid, task.target), reads(task, config)
+        grid = of_target(config.grid, task.target)
+        usual = reads(task, config, first_frames=usual_frames(config.grid))
         loads.append(
             Load(
                 task=task,
                 share=share,
                 grid=grid,
-                read=sum(read.size for read in conditions.values()),
+                read=sum(read.size for read in usual.values()),
                 samples=settings.size(grid),
-                flops=task_flops(model, task),
-                activations=activations(config, grid, conditions),
+                flops=sample_flops(model, grid, usual),
+                activations=activations(config, grid, reads(task, config)),
             )
         )
     return Plan(

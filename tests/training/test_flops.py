@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -17,8 +19,9 @@ from nuwa.model import layers
 from nuwa.model.config import ModelConfig, Pattern
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import PRESETS
-from nuwa.tasks import TASKS, of_target
-from nuwa.training.flops import reads, sample_flops, task_flops
+from nuwa.tasks import TASKS, for_encoder, of_target
+from nuwa.training.examples import Examples
+from nuwa.training.flops import reads, sample_flops, task_flops, usual_frames
 
 B = 2
 
@@ -62,11 +65,14 @@ def test_agrees_with_pytorchs_counter(name: str, attention: Pattern, monkeypatch
     torch.manual_seed(0)
     config, task, seen = config_of(attention), TASKS[name], Seen()
     model, grid, conditions = NuwaModel(config), of_target(config.grid, task.target), reads(task, config)
-    counted = task_flops(model, task)
+    counted = sample_flops(model, grid, conditions)
     monkeypatch.setattr(layers, "attend", seen.attend)
     tokens = torch.randint(config.num_codes, (B, grid.size))
     sketch = torch.zeros(B, *conditions["sketch"].shape, dtype=torch.int64) if "sketch" in conditions else None
-    partial = (tokens.unflatten(1, grid.shape), torch.ones(B, *grid.shape, dtype=torch.bool))
+    known = torch.ones(B, *grid.shape, dtype=torch.bool)
+    if task.given == "first frames":
+        known[:, -1] = False
+    partial = for_encoder(task, tokens.unflatten(1, grid.shape), known)
     with FlopCounterMode(display=False) as counter:
         found = model.conditions(
             torch.randint(50, (B, 77)), torch.ones(B, 77, dtype=torch.bool),
@@ -87,6 +93,23 @@ def test_the_meta_device_counts_the_same() -> None:
         model = NuwaModel(config)
     conditions = reads(TASKS["s2v"], config)
     assert sample_flops(model, config.grid, conditions) == sample_flops(NuwaModel(config), config.grid, conditions)
+
+
+@pytest.mark.parametrize("t", [2, 5, 10])
+def test_the_usual_number_of_given_frames(t: int) -> None:
+    """The mean of what training draws."""
+    examples, grid = SimpleNamespace(seed=0), Grid(t, 1, 1)
+    keys = np.arange(4000).reshape(1000, 4)
+    drawn = [int(Examples._known(examples, TASKS["v2v"], grid, batch)[0].sum()) for batch in keys]  # type: ignore[arg-type, index]
+    assert usual_frames(grid) == pytest.approx(np.mean(drawn), abs=0.51)
+    assert max(drawn) == reads(TASKS["v2v"], dataclasses.replace(config_of(), grid=grid))["partial"].t == t - 1
+
+
+def test_of_a_task() -> None:
+    config = config_of()
+    model = NuwaModel(config)
+    given = {"text": Grid(9, 1, 1), "partial": Grid(usual_frames(config.grid), 4, 5)}
+    assert task_flops(model, TASKS["v2v"], words=9) == sample_flops(model, config.grid, given)
 
 
 def test_shorter_texts_take_less() -> None:

@@ -20,7 +20,7 @@ from nuwa.grid import Grid
 from nuwa.model import layers
 from nuwa.model.config import ConditionName, ModelSizes
 from nuwa.model.nuwa import NuwaModel
-from nuwa.tasks import TASKS, of_target
+from nuwa.tasks import TASKS, for_encoder, of_target
 from nuwa.training.flops import reads
 from nuwa.training.memory import activations, states
 from nuwa.training.optim import adamw, muon
@@ -41,7 +41,10 @@ def loss_of(model: NuwaModel, name: str, *, mixed: bool) -> Tensor:
     task = TASKS[name]
     grid, conditions = of_target(CONFIG.grid, task.target), reads(task, CONFIG)
     tokens = torch.randint(CONFIG.num_codes, (B, grid.size))
-    shown = (tokens.unflatten(1, grid.shape), torch.ones(B, *grid.shape, dtype=torch.bool))
+    known = torch.ones(B, *grid.shape, dtype=torch.bool)
+    if task.given == "first frames":
+        known[:, -1] = False
+    shown = for_encoder(task, tokens.unflatten(1, grid.shape), known)
     sketch = torch.zeros(B, *conditions["sketch"].shape, dtype=torch.int64) if "sketch" in conditions else None
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
         found = model.conditions(
