@@ -28,7 +28,7 @@ def install(run: nox.Session, *extra: str) -> None:
     """Make ``.venv``, or bring it up to the pins where they have changed; ``extra`` dependency groups come on top."""
     if not PYTHON.exists():
         run.run(sys.executable, "-m", "venv", ".venv", external=True)
-    _install(run, "pins", "--editable", ".[evaluation,video,data,reports]", *_group("dev"))
+    _install(run, "pins", "--editable", ".[evaluation,video,data,import,reports]", *_group("dev"))
     for group in extra:
         _install(run, f"pins-{group}", *_group(group))
 
@@ -138,7 +138,7 @@ def data(run: nox.Session) -> None:
 
 @session("train", default=False)
 def train(run: nox.Session) -> None:
-    """Train a preset: ``-- run --preset NAME --out DIR``; on several GPUs and machines as docs/training.md says."""
+    """``-- run --preset NAME --out DIR`` trains (docs/training.md); ``-- plan --preset NAME --gpus N`` says what it takes."""
     install(run)
     python(run, "-m", "nuwa.training", *(run.posargs or ["--help"]))
 

@@ -40,7 +40,7 @@ def run(options: AllOptions) -> list[Record]:
     records = []
     for task in tasks:
         print(f"eval-{task}")
-        own = common | {"checkpoint": folder, "out": options.out / task}
+        own = common | {"checkpoint": folder, "tokenizer": None, "out": options.out / task}
         record = SESSIONS[task].run(SESSIONS[task].options(**own))
         assert record is not None  # only a list of captions, which is not asked for here, leaves none
         records.append(record)
@@ -49,8 +49,8 @@ def run(options: AllOptions) -> list[Record]:
 
 def _trained(options: AllOptions) -> Path:
     """The checkpoint folder of the preset, trained on sprites where that is not done yet."""
-    preset, device = PRESETS[options.preset](), pick_device(options.device)
+    preset, device = options.fit(PRESETS[options.preset]()), pick_device(options.device)
     data = sprites_data(preset.tokenizer.model.size_px, preset.frames)
     environment = provenance(device, {"training": preset.transformer.seed}).environment
-    train(preset, data, options.out, device, environment, shards=options.shards)
+    train(preset, data, options.out, device, environment, shards=options.shards, tokenizer=options.tokenizer)
     return options.out / "checkpoint"

@@ -53,6 +53,10 @@ class Preset:
             return self
         return replace(self, sketch=replace(self.sketch, model=replace(self.sketch.model, num_classes=num_classes)))
 
+    def reading(self, tokenizer: VQGANConfig) -> Preset:
+        """The same set-up on the tokens of a tokenizer that is trained already, such as an imported one."""
+        return replace(self, name=f"{self.name}+given-tokenizer", tokenizer=replace(self.tokenizer, model=tokenizer))
+
     def only(self, *tasks: str) -> Preset:
         """The same set-up for some of its tasks: what they need is trained, as ``alone`` says, and nothing else.
 
@@ -153,25 +157,87 @@ def smoke() -> Preset:
     )
 
 
-@PRESETS.register("paper-image")
-def paper_image() -> Preset:
-    """NÜWA-336 for pictures: 21×21 tokens, 12,288 codes of width 256, 12 + 24 layers of width 1280 (about 920M).
-
-    Adam at 1e-3 without decay, batches of 128 and a warm-up of 5% as the paper has them, and a tokenizer whose convolutions
-    look around, as VQGAN's do.
-    """
+@PRESETS.register("base")
+def base() -> Preset:
+    """All eight tasks at 128 px with 10 frames, 10×16×16 tokens, 174M: for a machine of eight GPUs, not yet timed."""
     return Preset(
-        name="paper-image",
+        name="base",
         tokenizer=TokenizerTraining(
-            model=VQGANConfig(
-                size_px=336, widths=(128, 128, 256, 512), blocks=2, num_codes=12288, code_width=256, encoder_kernel=3
-            ),
-            steps=500_000,
-            lr=1e-4,
+            model=VQGANConfig(size_px=128, widths=(64, 128, 256), blocks=2, num_codes=4096),
+            steps=50_000,
+            batch=128,
+            lr=5e-4,
         ),
-        model=ModelSizes(d=1280, num_heads=20, encoder_layers=12, decoder_layers=24),
-        transformer=TransformerTraining(
-            steps=500_000, batch=128, optimizer="adam", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0
-        ),
+        sketch=SketchTraining(model=VQGANSegConfig(size_px=128, widths=(32, 64, 128), num_codes=1024), steps=10_000),
+        frames=10,
+        model=ModelSizes(d=768, num_heads=12, encoder_layers=6, decoder_layers=12, conditions=EVERYTHING),
+        transformer=TransformerTraining(steps=60_000, batch=1280, lr=1e-3, lead=5000, tasks=EIGHT),
+        alone=TransformerTraining(steps=30_000, batch=1280, lr=1e-3),
         sampling=Sampling(guidance=2.0),
     )
+
+
+PRE_TRAINING = {"t2i": 1.0, "v2v": 1.0, "t2v": 1.0}
+"""The tasks that the paper pre-trains on; it adds up their losses."""
+
+
+def _paper(
+    name: str, tokenizer: VQGANConfig, *, frames: int, conditions: tuple[ConditionName, ...] = ("text", "partial")
+) -> Preset:
+    """What the paper's models share: 12 + 24 layers of width 1280, 12,288 codes of width 256, Adam at 1e-3 without decay.
+
+    128 clips a step. The paper's 50M batches of 128 read as pictures: 5M steps here see as many tokens, which is what 64
+    A100s do in the paper's two weeks (docs/presets.md); 50M batches of 128 clips would be half a year.
+    """
+    return Preset(
+        name=name,
+        tokenizer=TokenizerTraining(model=tokenizer, steps=500_000, lr=1e-4),
+        frames=frames,
+        model=ModelSizes(d=1280, num_heads=20, encoder_layers=12, decoder_layers=24, conditions=conditions),
+        transformer=TransformerTraining(
+            steps=5_000_000, batch=128 * frames, optimizer="adam", lr=1e-3, betas=(0.9, 0.999), weight_decay=0.0,
+            tasks=PRE_TRAINING,
+        ),
+        sampling=Sampling(guidance=2.0),
+    )  # fmt: skip
+
+
+F16 = VQGANConfig(size_px=336, widths=(128, 128, 256, 512), blocks=2, num_codes=12288, code_width=256, encoder_kernel=3)
+"""The paper's VQ-GAN, 336 px to 21×21 tokens, whose convolutions look around as VQGAN's do."""
+
+
+@PRESETS.register("paper-336")
+def paper_336() -> Preset:
+    """NÜWA-336, the paper's model, as it was pre-trained: 10 frames of 21×21 tokens, T2I + V2V + T2V (about 930M).
+
+    Encoder and decoder blocks together have 866M parameters, the paper's 870M.
+    """
+    return _paper("paper-336", F16, frames=10)
+
+
+@PRESETS.register("paper-256")
+def paper_256() -> Preset:
+    """NÜWA-256, the paper's larger grid: 4 frames of 32×32 tokens, T2I + V2V + T2V (about 930M)."""
+    return _paper("paper-256", replace(F16, size_px=256, widths=(128, 256, 512)), frames=4)
+
+
+@PRESETS.register("paper-336-eight")
+def paper_336_eight() -> Preset:
+    """NÜWA-336 with all that eight tasks read: ``only("s2v")`` from a checkpoint of paper-336 fine-tunes as the paper does."""
+    preset = paper_336()
+    return replace(
+        preset,
+        name="paper-336-eight",
+        sketch=SketchTraining(
+            model=VQGANSegConfig(size_px=336, widths=(64, 64, 128, 256), num_codes=1024), steps=100_000, lr=5e-4
+        ),
+        model=replace(preset.model, conditions=EVERYTHING),
+        transformer=replace(preset.transformer, tasks=EIGHT),
+    )
+
+
+@PRESETS.register("paper-image")
+def paper_image() -> Preset:
+    """NÜWA-336 for pictures alone: paper-336 with one frame and one task, in batches of 128 (about 920M)."""
+    preset = _paper("paper-image", F16, frames=1, conditions=("text",))
+    return replace(preset, transformer=replace(preset.transformer, steps=500_000, tasks={"t2i": 1.0}))

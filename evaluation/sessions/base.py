@@ -25,6 +25,7 @@ from nuwa.request import Limits
 from nuwa.sampling import Sampling
 from nuwa.system import MODEL_FILE, Nuwa
 from nuwa.tasks import TASKS, needed_for, of_target
+from nuwa.tokenizers.load import load_vqgan
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.training.precision import pick_device
 from nuwa.training.prepare import TrainingData
@@ -42,6 +43,7 @@ class SessionOptions:
     top_p: float | None = None  # draw from the likeliest tokens that make up this share; from all where not given
     checkpoint: Path | None = None  # folder of a trained model to score; without it the task's own model is trained
     shards: Path | None = None  # train on tokens: encode the data once into this folder, or read what is there
+    tokenizer: Path | None = None  # folder of a trained tokenizer, such as an imported one, to train on as it is
     seed: int = 0  # of the samples; that of the training is the preset's
     device: str = "auto"  # auto, cpu or cuda
     weights: Path | None = None  # folder with published network weights
@@ -58,6 +60,12 @@ class SessionOptions:
         if self.num is not None and self.num < 2:
             raise ValueError(f"expected num >= 2, got {self.num}; intervals need two samples")
         self.sampling(PRESETS[self.preset]().sampling)
+        if self.checkpoint is not None and self.tokenizer is not None:
+            raise ValueError(f"tokenizer: expected none beside the checkpoint {self.checkpoint}, got {self.tokenizer}")
+
+    def fit(self, preset: Preset) -> Preset:
+        """The preset on the tokens of the tokenizer that was given, where one was."""
+        return preset if self.tokenizer is None else preset.reading(load_vqgan(self.tokenizer).config)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Run:
         device, preset = pick_device(options.device), PRESETS[options.preset]()
         if options.checkpoint is None:
             seeds = {"sampling": options.seed, "training": preset.transformer.seed}
-            preset = preset.only(*needed_for(task))
+            preset = options.fit(preset.only(*needed_for(task)))
             return cls(task=task, options=options, preset=preset, device=device, about=provenance(device, seeds))
         system = Nuwa.from_pretrained(options.checkpoint, device)
         if not set(needed_for(task)) & set(system.tasks):
@@ -204,8 +212,9 @@ class Run:
         """
         if self.system is None:
             out, about = self.out, self.about.environment
+            shards, tokenizer = self.options.shards, self.options.tokenizer
             self.system, self.training, now = train(
-                self.preset, data(), out, self.device, about, shards=self.options.shards
+                self.preset, data(), out, self.device, about, shards=shards, tokenizer=tokenizer
             )
             if now:
                 self.timings_s["train"] = self.training.train_s

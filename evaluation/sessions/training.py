@@ -48,13 +48,14 @@ def train(
     environment: Environment,
     *,
     shards: Path | None = None,
+    tokenizer: Path | None = None,
 ) -> tuple[Nuwa, Training, bool]:
     """The preset's system, what its training took, and whether that was now rather than in an earlier run.
 
     What is not trained yet is trained, into ``out/training`` and ``out/checkpoint``.
     """
     checkpoint, began = out / "checkpoint", time.monotonic()
-    system = prepare(preset, data, out / "training", device, shards=shards)
+    system = prepare(preset, data, out / "training", device, shards=shards, given_tokenizer=tokenizer)
     system.save_pretrained(checkpoint)
     if (kept := read_training(checkpoint)) is not None:
         return system, kept, False

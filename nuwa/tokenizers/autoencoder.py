@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nuwa.grid import Grid
 from nuwa.tokenizers import blocks
-from nuwa.tokenizers.quantize import Codebook, Quantized
+from nuwa.tokenizers.quantize import Codebook, Codes, Quantized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class AutoencoderConfig:
     def __post_init__(self) -> None:
         if self.size_px % self.factor:
             raise ValueError(
-                f"size_px: expected a multiple of {self.factor} for {len(self.widths)} halvings, got {self.size_px}"
+                f"size_px: expected a multiple of {self.factor} for {self.factor.bit_length() - 1} halvings, got {self.size_px}"
             )
 
     @property
@@ -41,6 +41,14 @@ class AutoencoderConfig:
         """The grid of tokens of a square picture, or of a clip of so many frames."""
         side = self.size_px // self.factor
         return Grid(frames, side, side)
+
+    def networks(self, channels: int) -> tuple[nn.Module, Codes, nn.Module]:
+        """Encoder (b, c, H, W) to (b, code_width, h, w), codebook, and decoder back."""
+        return (
+            blocks.encoder(channels, self.widths, self.blocks, self.code_width, self.encoder_kernel),
+            Codebook(self.num_codes, self.code_width),
+            blocks.decoder(self.code_width, self.widths, self.blocks, channels),
+        )
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
@@ -56,12 +64,20 @@ class VQAutoencoder(nn.Module):
     def __init__(self, config: AutoencoderConfig, channels: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = blocks.encoder(channels, config.widths, config.blocks, config.code_width, config.encoder_kernel)
-        self.codebook = Codebook(config.num_codes, config.code_width)
-        self.decoder = blocks.decoder(config.code_width, config.widths, config.blocks, channels)
+        self.encoder, codebook, self.decoder = config.networks(channels)
+        self.codebook: Any = codebook  # some Codes; trainings ask more of it, which :meth:`train` sees to
+
+    def train(self, mode: bool = True) -> Self:
+        """As every module does it. ValueError for a training of codes that do not learn."""
+        if mode and not isinstance(self.codebook, Codebook):
+            raise ValueError(
+                f"{type(self).__name__}: expected a tokenizer of this suite's design to train, got one that was imported; "
+                "use it as it is"
+            )
+        return super().train(mode)
 
     def forward(self, x: Tensor, *, quantise: bool = True) -> tuple[Tensor, Quantized | None]:
-        """Rebuild (b, c, H, W) float; without ``quantise`` as a plain autoencoder on the unit sphere.
+        """Rebuild (b, c, H, W) float while training; without ``quantise`` as a plain autoencoder on the unit sphere.
 
         The latter is the start of training.
         """
@@ -74,6 +90,7 @@ class VQAutoencoder(nn.Module):
     @property
     def last_layer(self) -> Tensor:
         """Weight of the decoder's last convolution, where the adaptive adversarial weight compares gradients."""
+        assert isinstance(self.decoder, nn.Sequential)
         last = self.decoder[-1]
         assert isinstance(last, blocks.Up)
         return last.conv.weight

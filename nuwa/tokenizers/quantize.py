@@ -7,6 +7,7 @@ random vector of the batch when hardly anything chooses them (Jukebox, arXiv 200
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 
 import torch
@@ -26,21 +27,41 @@ class Quantized:
     commitment: Tensor  # () mean squared distance from the normalised input to its code
 
 
-class Codebook(nn.Module):
-    """v codes of width c on the unit sphere."""
+class Codes(nn.Module, abc.ABC):
+    """v codes of width c, of which every vector chooses one."""
 
     codes: Tensor
+
+    def __init__(self, num_codes: int, width: int, codes: Tensor) -> None:
+        super().__init__()
+        self.num_codes, self.width = num_codes, width
+        self.register_buffer("codes", codes)
+
+    @abc.abstractmethod
+    def nearest(self, x: Tensor) -> Tensor:
+        """Indices (b, h, w) int64 of the codes of vectors (b, c, h, w) float; changes nothing in any mode."""
+
+    def lookup(self, indices: Tensor) -> Tensor:
+        """Codes (b, c, h, w) of indices (b, h, w) int64. ValueError for an index outside the codebook."""
+        if indices.numel() and (indices.min() < 0 or indices.max() >= self.num_codes):
+            raise ValueError(
+                f"codes: expected indices in 0…{self.num_codes - 1}, got {int(indices.min())}…{int(indices.max())}; "
+                "the tokens come from another tokenizer"
+            )
+        return self.codes[indices].movedim(-1, 1)
+
+
+class Codebook(Codes):
+    """v codes of width c on the unit sphere, which follow the vectors that choose them while they are trained."""
+
     weight: Tensor  # moving count of choices of each code
     total: Tensor  # moving sum of the vectors that chose each code
 
     def __init__(self, num_codes: int, width: int, *, decay: float = 0.99, restart_below: float = 0.1) -> None:
-        super().__init__()
-        self.num_codes, self.width = num_codes, width
+        super().__init__(num_codes, width, F.normalize(torch.randn(num_codes, width), dim=-1))
         self.decay, self.restart_below = decay, restart_below
-        codes = F.normalize(torch.randn(num_codes, width), dim=-1)
-        self.register_buffer("codes", codes)
         self.register_buffer("weight", torch.ones(num_codes))
-        self.register_buffer("total", codes.clone())
+        self.register_buffer("total", self.codes.clone())
 
     def forward(self, x: Tensor) -> Quantized:
         """Quantise vectors (b, c, h, w) float; the codes follow them in :meth:`follow`."""
@@ -59,15 +80,6 @@ class Codebook(nn.Module):
         """Indices (b, h, w) int64 of the codes nearest to vectors (b, c, h, w) float; changes nothing in any mode."""
         b, _, h, w = x.shape
         return _nearest(_rows(F.normalize(x.float(), dim=1)), self.codes).view(b, h, w)
-
-    def lookup(self, indices: Tensor) -> Tensor:
-        """Codes (b, c, h, w) of indices (b, h, w) int64. ValueError for an index outside the codebook."""
-        if indices.numel() and (indices.min() < 0 or indices.max() >= self.num_codes):
-            raise ValueError(
-                f"codes: expected indices in 0…{self.num_codes - 1}, got {int(indices.min())}…{int(indices.max())}; "
-                "the tokens come from another tokenizer"
-            )
-        return self.codes[indices].movedim(-1, 1)
 
     @torch.no_grad()
     def start_from(self, x: Tensor, *, iterations: int = 20) -> None:

@@ -1,4 +1,4 @@
-"""``python -m nuwa.training --help``: train a preset."""
+"""``python -m nuwa.training --help``: train a preset, or say what that takes before it is begun."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import tyro
 
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
+from nuwa.training.plan_command import PlanOptions
+from nuwa.training.plan_command import run as run_plan
 from nuwa.training.run_command import RunOptions
 from nuwa.training.run_command import run as run_training
 
 COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
 COMMANDS.add("run", (RunOptions, run_training))
+COMMANDS.add("plan", (PlanOptions, run_plan))
 
 
 def main(arguments: list[str]) -> None:

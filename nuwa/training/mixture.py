@@ -10,6 +10,7 @@ import numpy as np
 from nuwa.tasks import TASKS, Task
 
 GOLDEN = (5**0.5 - 1) / 2  # its multiples modulo 1 spread evenly, whatever their number
+BLOCK = 2**16  # steps that are laid out at once
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,34 @@ class Mixture:
         self.shares = dict(zip(weights, share.tolist(), strict=True))
         if lead < 0:
             raise ValueError(f"lead: expected 0 steps or more, got {lead}")
-        place = (np.arange(steps) - lead + 0.5) * GOLDEN % 1
-        chosen = np.searchsorted(np.cumsum(share)[:-1], place, side="right")
-        chosen[:lead] = 0
-        clip = np.array([task.target == "clip" for task in tasks])[chosen]
-        before = np.where(clip, np.cumsum(clip) - 1, np.cumsum(~clip) - 1)
-        self._turns = [Turn(tasks[task], number) for task, number in zip(chosen.tolist(), before.tolist(), strict=True)]
+        self._tasks, self._steps, self._lead = tasks, steps, lead
+        self._edges = np.cumsum(share)[:-1]
+        self._clips = [0]  # steps with clips before each block, as far as they were asked for
+        self._laid_out: tuple[int, np.ndarray, np.ndarray] | None = None  # the block that was asked for last
 
     def __getitem__(self, step: int) -> Turn:
-        return self._turns[step]
+        if not 0 <= step < self._steps:
+            raise IndexError(f"step: expected one of {self._steps}, got {step}")
+        block, place = divmod(step, BLOCK)
+        if self._laid_out is None or self._laid_out[0] != block:
+            self._laid_out = (block, *self._lay_out(block))
+        _, chosen, number = self._laid_out
+        return Turn(self._tasks[chosen[place]], int(number[place]))
+
+    def _lay_out(self, block: int) -> tuple[np.ndarray, np.ndarray]:
+        """Task and :attr:`Turn.number` of every step of a block: the paper's 50 million steps need no list."""
+        while len(self._clips) <= block:
+            self._clips.append(self._clips[-1] + int(self._of_clips(self._chosen(len(self._clips) - 1)).sum()))
+        chosen = self._chosen(block)
+        clip = self._of_clips(chosen)
+        clips, pictures = self._clips[block], block * BLOCK - self._clips[block]
+        number = np.where(clip, clips + np.cumsum(clip) - 1, pictures + np.cumsum(~clip) - 1)
+        return chosen, number
+
+    def _chosen(self, block: int) -> np.ndarray:
+        step = np.arange(block * BLOCK, (block + 1) * BLOCK)
+        place = (step - self._lead + 0.5) * GOLDEN % 1
+        return np.where(step < self._lead, 0, np.searchsorted(self._edges, place, side="right"))
+
+    def _of_clips(self, chosen: np.ndarray) -> np.ndarray:
+        return np.array([task.target == "clip" for task in self._tasks])[chosen]

@@ -18,6 +18,8 @@ from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
 from nuwa.system import MODEL_FILE, Nuwa
 from nuwa.tasks import Target
+from nuwa.tokenizers.digest import weights_sha256
+from nuwa.tokenizers.load import load_vqgan
 from nuwa.tokenizers.perceptual import PerceptualDistance
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
@@ -62,6 +64,7 @@ def prepare(
     folder: Path,
     device: torch.device,
     *,
+    given_tokenizer: Path | None = None,
     start: Path | None = None,
     shards: Path | None = None,
     parallel: Parallel = "ddp",
@@ -74,6 +77,10 @@ def prepare(
     it does not fit the preset. The result's tasks are the preset's; how they were learnt stands in the config of
     ``folder/transformer``.
 
+    ``given_tokenizer`` is the folder of a tokenizer that is trained already, here or elsewhere
+    (:mod:`nuwa.tokenizers.importing`), and used as it is. ValueError where its sizes are not the preset's, which
+    :meth:`nuwa.presets.Preset.reading` makes so, or beside ``start``, which has its own.
+
     With ``shards`` the model reads tokens and words from that folder instead of encoding them at every step; what is
     missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
     tokenizer's.
@@ -81,10 +88,15 @@ def prepare(
     In several processes (:mod:`nuwa.training.group`) all of them call this; they train together, the model as ``parallel``
     says and the tokenizers by ``ddp``, and each gets the result.
     """
+    if given_tokenizer is not None and start is not None:
+        raise ValueError(f"tokenizer: expected none beside the checkpoint {start}, got {given_tokenizer}")
     sources = data.sources(preset)
     begun = None if start is None else Nuwa.from_pretrained(start)
     origin = {"data": data.name}
-    if begun is None or start is None:
+    if given_tokenizer is not None:
+        tokenizer, text = _given(preset, given_tokenizer, device), None
+        origin["tokenizer_weights_sha256"] = weights_sha256(tokenizer)
+    elif begun is None or start is None:
         tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device), None
         origin["tokenizer_sha256"] = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
     else:
@@ -147,6 +159,16 @@ def begin_with(model: NuwaModel, begun: NuwaModel, where: str) -> None:
         )
     for name, value in new.items():
         fill(own[name], value)
+
+
+def _given(preset: Preset, folder: Path, device: torch.device) -> VQGAN:
+    found = load_vqgan(folder)
+    if found.config != preset.tokenizer.model:
+        raise ValueError(
+            f"{folder}: expected a tokenizer of the sizes of preset {preset.name}, got {found.config}; take "
+            "preset.reading(its config)"
+        )
+    return found.to(device)
 
 
 def _tokenizer(

@@ -9,8 +9,8 @@ import re
 import pytest
 import torch
 
-from nuwa import PRESETS, Nuwa
-from nuwa.attention import mask
+from nuwa import PRESETS, TASKS, Grid, Nuwa
+from nuwa.attention import Nearby3D, mask
 from nuwa.model.config import ModelConfig
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
@@ -35,12 +35,48 @@ def test_a_preset_knows_its_name_and_says_what_it_is(preset: Preset) -> None:
     assert len((PRESETS[preset.name].__doc__ or "").strip()) > 30
 
 
-def test_the_papers_preset_trains_as_the_paper_says() -> None:
-    """Adam, 1e-3, batches of 128; codes of width 256 from an encoder that looks around."""
-    preset = PRESETS["paper-image"]()
-    settings = preset.transformer
-    assert (settings.optimizer, settings.lr, settings.batch, settings.weight_decay) == ("adam", 1e-3, 128, 0.0)
-    assert preset.tokenizer.model.encoder_kernel == 3
+def test_it_has_what_its_tasks_need(preset: Preset) -> None:
+    for name in preset.transformer.tasks:
+        assert set(TASKS[name].conditions) <= set(preset.model.conditions)
+        assert preset.frames > 1 or TASKS[name].target == "picture"
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name.startswith("paper")])
+def test_the_papers_presets_train_as_the_paper_says(name: str) -> None:
+    """Adam, 1e-3, batches of 128; 12,288 codes of width 256 from an encoder that looks around; 20 heads of 64."""
+    preset = PRESETS[name]()
+    settings, model = preset.transformer, preset.model
+    grid = Grid(preset.frames, 1, 1)
+    assert (settings.optimizer, settings.lr, settings.size(grid), settings.weight_decay) == ("adam", 1e-3, 128, 0.0)
+    codes = preset.tokenizer.model
+    assert (codes.encoder_kernel, codes.num_codes, codes.code_width) == (3, 12_288, 256)
+    assert (model.d, model.d // model.num_heads, model.encoder_layers, model.decoder_layers) == (1280, 64, 12, 24)
+    assert model.encoder_attention == model.decoder_attention == Nearby3D(extent=(3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [
+        ("paper-336", (10, 21, 21)),
+        ("paper-336-eight", (10, 21, 21)),
+        ("paper-256", (4, 32, 32)),
+        ("paper-image", (1, 21, 21)),
+    ],
+)
+def test_the_papers_grids(name: str, grid: tuple[int, int, int]) -> None:
+    assert config_of(PRESETS[name]()).grid.shape == grid
+
+
+def test_the_papers_pre_training_and_fine_tuning() -> None:
+    """Three tasks without sketches, then one at a time; the larger model has all of the smaller one's weights."""
+    first, then = PRESETS["paper-336"](), PRESETS["paper-336-eight"]().only("s2v")
+    assert (list(first.transformer.tasks), first.model.conditions) == (["t2i", "v2v", "t2v"], ("text", "partial"))
+    with torch.device("meta"):
+        small, large = (NuwaModel(config_of(preset)).state_dict() for preset in (first, then))
+    shared = small.keys() & large.keys()
+    assert all(large[name].shape == small[name].shape for name in shared)
+    assert {name.split(".")[1] for name in large.keys() - shared} == {"sketch"}
+    assert {name.split(".")[1] for name in small.keys() - shared} == {"partial"}  # goes on reading it: also_reading
 
 
 def test_it_goes_through_json(preset: Preset) -> None:

@@ -9,9 +9,46 @@ from hypothesis import strategies as st
 
 from nuwa.presets import EIGHT
 from nuwa.tasks import TASKS
+from nuwa.training import mixture as module
 from nuwa.training.mixture import Mixture
 
 WEIGHTS = st.dictionaries(st.sampled_from(TASKS.names()), st.floats(0.5, 5.0), min_size=1)
+
+
+def listed(weights: dict[str, float], steps: int, lead: int) -> list[tuple[str, int]]:
+    """The whole order at once, which the paper's number of steps forbids."""
+    names, share = list(weights), np.array(list(weights.values())) / sum(weights.values())
+    places = (np.arange(steps) - lead + 0.5) * 0.6180339887498949 % 1
+    chosen = np.where(np.arange(steps) < lead, 0, np.searchsorted(np.cumsum(share)[:-1], places, side="right"))
+    found, count = [], {"picture": 0, "clip": 0}
+    for task in chosen:
+        target = TASKS[names[task]].target
+        found.append((names[task], count[target]))
+        count[target] += 1
+    return found
+
+
+@pytest.mark.parametrize("order", [range(40), range(39, -1, -1), [25, 3, 26, 39, 0]], ids=["on", "back", "about"])
+@given(weights=WEIGHTS, lead=st.integers(0, 20))
+def test_laid_out_in_blocks(order: list[int], weights: dict[str, float], lead: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK", 7)
+        mixture = Mixture(weights, 40, lead=lead)
+        expected = listed(weights, 40, lead)
+        assert all((mixture[step].task.name, mixture[step].number) == expected[step] for step in order)
+
+
+def test_the_papers_number_of_steps() -> None:
+    mixture = Mixture(EIGHT, 50_000_000)
+    last = mixture[49_999_999]
+    share = sum(mixture.shares[name] for name in EIGHT if TASKS[name].target == last.task.target)
+    assert last.number == pytest.approx(50e6 * share, abs=10)
+
+
+@pytest.mark.parametrize("step", [-1, 3])
+def test_a_step_that_is_none(step: int) -> None:
+    with pytest.raises(IndexError, match=f"step: expected one of 3, got {step}"):
+        Mixture({"t2i": 1.0}, 3)[step]
 
 
 @given(WEIGHTS, st.integers(0, 900), st.integers(1, 300))
