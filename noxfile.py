@@ -122,6 +122,28 @@ def eval_all(run: nox.Session) -> None:
         python(run, "-m", "reports", "all", out_of(run, "runs/eval-all"))
 
 
+ABLATIONS = {"attention": "Attention of encoder and decoder under equal budgets (Table 6)"}
+
+
+def ablate(name: str, title: str) -> None:
+    """Define the session ``ablate-<name>``."""
+
+    def run_ablation(run: nox.Session) -> None:
+        install(run, "cluster")
+        python(run, "-m", "evaluation", f"ablate-{name}", *run.posargs)
+        if not {"-h", "--help"} & set(run.posargs):
+            python(run, "-m", "reports", "ablation", out_of(run, f"runs/ablate-{name}"))
+
+    run_ablation.__doc__ = (
+        f"{title}: cells that go on where they stopped; record, tables and figures to runs/ablate-{name}/."
+    )
+    session(f"ablate-{name}", default=False)(run_ablation)
+
+
+for _name, _title in ABLATIONS.items():
+    ablate(_name, _title)
+
+
 @session("tokenize", default=False)
 def tokenize(run: nox.Session) -> None:
     """Encode a dataset once into shards of tokens in runs/tokenize/; ``-- verify`` checks them, ``-- show`` describes them."""

@@ -1,0 +1,193 @@
+"""What every ablation does: options, the cells in their order, and the record in the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from evaluation import strict
+from evaluation.ablations.cells import Cell
+from evaluation.ablations.executors import Executor, Local, Submitit, num_cores, visible_gpus
+from evaluation.ablations.gather import Config, Gathered, reference_rows
+from evaluation.ablations.record import AblationRecord, write_ablation
+from evaluation.ablations.runner import run_cells
+from evaluation.ablations.sizes import QUICK
+from evaluation.ablations.trained import OfTrained, Setting, Shared, Trained, tokenizers_sha256
+from evaluation.provenance import provenance
+from evaluation.records import Scalar, Skipped
+from nuwa.presets import Preset
+from nuwa.training.precision import pick_device
+
+HERE = "evaluation.ablations"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridOptions:
+    """What every ablation takes. Its own options are a subclass; its docstring is the help."""
+
+    quick: bool = False  # a small model, two seeds, 256 samples: the whole table in half an hour on two CPU cores
+    seeds: tuple[int, ...] | None = None  # of the trainings; 0 1 2 where not given
+    preset: str = "tiny"  # sizes and training of all models: tiny, small (a GPU), quick, smoke (to try things out)
+    steps: int | None = None  # of every training; the preset's where not given
+    batch: int | None = (
+        None  # pictures a step, and as many clips as have about as many frames; the preset's where not given
+    )
+    num: int | None = None  # samples to score; the session's number where not given
+    data: str = "sprites"  # what to train on and to score against: sprites, or a dataset of files by its reader's name
+    root: Path | None = None  # folder of the dataset, where it is one of files
+    weights: Path | None = None  # folder with published network weights
+    jobs: int | None = None  # cells at once: one for each GPU, or for each core where there is none
+    executor: Literal["local", "slurm"] = "local"  # processes on this machine, or jobs of a cluster
+    cluster: tuple[str, ...] = ()  # what to ask the cluster for: timeout_min=240 gpus_per_node=1 slurm_partition=NAME
+    device: str = "auto"  # auto, cpu or cuda
+    costs: bool = True  # measure tokens a second, decode time and memory, one model at a time
+    out: Path = Path("runs/ablate")  # folder for everything that is made
+
+    def settled(self) -> Self:
+        """The same with everything said that was left open. ValueError where an option is out of its range."""
+        seeds = self.seeds or ((0, 1) if self.quick else (0, 1, 2))
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds: expected each once, got {' '.join(map(str, seeds))}")
+        if self.num is not None and self.num < 2:
+            raise ValueError(f"expected num >= 2, got {self.num}; intervals need two samples")
+        if self.jobs is not None and self.jobs < 1:
+            raise ValueError(f"jobs: expected at least 1 cell at once, got {self.jobs}")
+        pick_device(self.device)
+        quick = {"preset": QUICK, "num": self.num or 256} if self.quick else {}
+        return replace(self, seeds=seeds, **quick)
+
+    def setting(self, task: str, *learn: str, **more: Any) -> Setting:
+        """What these options say of a model that is scored on ``task`` and learns ``learn``, or just that."""
+        return Setting(
+            task=task,
+            learn=learn or (task,),
+            preset=self.preset,
+            steps=self.steps,
+            batch=self.batch,
+            num=self.num,
+            data=self.data,
+            root=None if self.root is None else str(self.root.resolve()),
+            weights=None if self.weights is None else str(self.weights.resolve()),
+            **more,
+        )
+
+    def run_on(self, jobs: int | None) -> Executor:
+        """Where cells run, at most ``jobs`` of them at once."""
+        if self.executor == "slurm":
+            asked = dict(_parameter(each) for each in self.cluster)
+            return Submitit(folder=self.out / "jobs", device=self.device, parameters=asked, slots=jobs or 64)
+        gpus = visible_gpus() if pick_device(self.device).type == "cuda" else ()
+        return Local(slots=jobs or len(gpus) or num_cores(), device=self.device, gpus=gpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A row of an ablation: its name, what distinguishes it in words, and how its models are made."""
+
+    name: str
+    said: Mapping[str, Scalar]
+    setting: Setting
+
+
+def run_grid(ablation: str, options: GridOptions, choices: Sequence[Choice]) -> AblationRecord:
+    """Train and score every choice with every seed, measure what each takes, and write ``record.json`` into ``options.out``.
+
+    ``options`` are settled. The first choice is the one that the others are compared with. ValueError where no cell came to
+    its end; cells that failed are named in the record.
+    """
+    began, folder = time.monotonic(), options.out / "cells"
+    about = provenance(pick_device(options.device), {})
+    shared = shared_tokenizers(choices)
+    outcome = run_cells([shared], folder, options.run_on(1), what="tokenizers")
+    if outcome.failed:
+        raise ValueError(f"the tokenizers that all models share failed: {outcome.failed[shared]}")
+    configs = [_config(choice, options.seeds or (), shared) for choice in choices]
+    in_turn = [config.cells[place] for place in range(len(options.seeds or ())) for config in configs]
+    outcome = run_cells(in_turn, folder, options.run_on(options.jobs), what="models")
+    gathered = Gathered(configs, outcome.done, outcome.failed)
+    some = gathered.record  # there is one
+    measured, references = _last_cells(choices, configs, outcome.done)
+    last = run_cells(
+        [*(measured.values() if options.costs else ()), references], folder, options.run_on(1), what="costs"
+    )
+    rows = gathered.rows({name: last.done[cell] for name, cell in measured.items() if cell in last.done})
+    record = AblationRecord(
+        name=options.out.name,
+        task=ablation,
+        scored=choices[0].setting.task,
+        preset=some.model.preset,
+        dataset=gathered.dataset,
+        rows=rows,
+        references=reference_rows(last.done[references]) if references in last.done else (),
+        budget=_budget(choices[0].setting.resolve(), some.rows[0].sampling),
+        seeds=options.seeds or (),
+        missing=(*gathered.missing, *(Skipped(id=cell.said, reason=why) for cell, why in last.failed.items())),
+        timings_s={"cells": round(gathered.seconds, 1), "this run": round(time.monotonic() - began, 1)},
+        peak_memory_gib=gathered.peak_memory_gib,
+        environment=about.environment,
+        git=about.git,
+        command=about.command,
+    )
+    write_ablation(options.out / "record.json", record)
+    return record
+
+
+def shared_tokenizers(choices: Sequence[Choice]) -> Cell:
+    """The cell of the tokenizers that all choices share. ValueError where they cannot."""
+    learn = tuple(dict.fromkeys(task for choice in choices for task in choice.setting.learn))
+    setting = replace(choices[0].setting, learn=learn, attention=None, stem=None, steps=None, batch=None, way=None)
+    wanted = tokenizers_sha256(setting.resolve())
+    for choice in choices:
+        if tokenizers_sha256(choice.setting.resolve()) != wanted:
+            raise ValueError(f"{choice.name}: expected the tokenizers of the other rows, got others; they share them")
+    config = strict.plain(Shared(setting=setting, sha256=wanted))
+    return Cell(function=f"{HERE}.trained:tokenizers", label="tokenizers", config=config, seed=0)
+
+
+def _config(choice: Choice, seeds: Sequence[int], shared: Cell) -> Config:
+    trained = Trained(setting=choice.setting, fingerprint=choice.setting.fingerprint, tokenizers=shared.name)
+    function, config = f"{HERE}.trained:train_and_score", strict.plain(trained)
+    cells = tuple(Cell(function=function, label=choice.name, config=config, seed=seed) for seed in seeds)
+    return Config(name=choice.name, choice=choice.said, cells=cells)
+
+
+def _last_cells(
+    choices: Sequence[Choice], configs: Sequence[Config], done: Mapping[Cell, Path]
+) -> tuple[dict[str, Cell], Cell]:
+    """The cells that need a trained model: costs of each row, and the rows that belong to all, by the last row's model."""
+    costs: dict[str, Cell] = {}
+    config: dict[str, Any] = {}
+    for choice, of_choice in zip(choices, configs, strict=True):
+        trained = next((cell for cell in of_choice.cells if cell in done), None)
+        if trained is not None:
+            config = strict.plain(OfTrained(setting=choice.setting, trained=trained.name))
+            costs[choice.name] = Cell(
+                function=f"{HERE}.costs:costs", label=f"{choice.name} costs", config=config, seed=0
+            )
+    return costs, Cell(function=f"{HERE}.trained:references", label="references", config=config, seed=0)
+
+
+def _budget(preset: Preset, sampling: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """What all rows have alike, in numbers; ``preset`` is the first row's."""
+    training, grid = preset.transformer, preset.tokenizer.model.grid(preset.frames)
+    kept = ("guidance", "temperature", "top_k", "top_p")
+    return {
+        "steps": training.steps,
+        "batch": training.batch,
+        "target": f"{grid.t}×{grid.h}×{grid.w} tokens of {preset.tokenizer.model.size_px} px",
+        "learning rate": training.lr,
+        "optimizer": training.optimizer,
+        "tokenizer steps": preset.tokenizer.steps,
+        "sketch tokenizer steps": None if preset.sketch is None else preset.sketch.steps,
+        **{name: sampling[name] for name in kept if name in sampling},
+    }
+
+
+def _parameter(text: str) -> tuple[str, str | int]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"cluster: expected NAME=VALUE such as timeout_min=240, got {text!r}")
+    return name, int(value) if value.isdigit() else value
