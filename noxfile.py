@@ -122,7 +122,12 @@ def eval_all(run: nox.Session) -> None:
         python(run, "-m", "reports", "all", out_of(run, "runs/eval-all"))
 
 
-ABLATIONS = {"attention": "Attention of encoder and decoder under equal budgets (Table 6)"}
+ABLATIONS = {
+    "attention": "Attention of encoder and decoder under equal budgets (Table 6)",
+    "tasks": "Tasks that are learnt together (Table 5)",
+    "tokenizer": "Tokenizers by their reconstructions (Table 4)",
+    "design": "Extents of the window and stems of the decoder, which nobody has published",
+}
 
 
 def ablate(name: str, title: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import tyro
 
 from evaluation import all_tasks, compare, score, weights_command
-from evaluation.ablations import attention
+from evaluation.ablations import attention, design, tasks, tokenizers
 from evaluation.sessions import SESSIONS, run_session
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
@@ -20,6 +20,9 @@ for _task in SESSIONS:
     COMMANDS.add(_task, (SESSIONS[_task].options, partial(run_session, SESSIONS[_task])))
 COMMANDS.add("all", (all_tasks.AllOptions, all_tasks.run))
 COMMANDS.add(attention.NAME, (attention.AttentionOptions, attention.run))
+COMMANDS.add(tasks.NAME, (tasks.TasksOptions, tasks.run))
+COMMANDS.add(tokenizers.NAME, (tokenizers.TokenizerOptions, tokenizers.run))
+COMMANDS.add(design.NAME, (design.DesignOptions, design.run))
 COMMANDS.add("score", (score.ScoreOptions, score.run))
 COMMANDS.add("compare", (compare.CompareOptions, compare.run))
 COMMANDS.add("weights", (weights_command.WeightsOptions, weights_command.run))

@@ -61,7 +61,7 @@ class Gathered:
 
     def __init__(self, configs: Sequence[Config], done: Mapping[Cell, Path], failed: Mapping[Cell, str]) -> None:
         """ValueError where cells were scored on different data or on different numbers of samples."""
-        self.configs = configs
+        self.configs, self.done = configs, done
         self.missing = [Skipped(id=cell.said, reason=why) for cell, why in failed.items()]
         self.seeds = {
             config.name: {cell.seed: read_seed(done[cell]) for cell in config.cells if cell in done}

@@ -13,11 +13,11 @@ from evaluation.ablations.cells import Cell
 from evaluation.ablations.executors import Executor, Local, Submitit, num_cores, visible_gpus
 from evaluation.ablations.gather import Config, Gathered, reference_rows
 from evaluation.ablations.record import AblationRecord, write_ablation
-from evaluation.ablations.runner import run_cells
+from evaluation.ablations.runner import Outcome, run_cells
 from evaluation.ablations.sizes import QUICK
 from evaluation.ablations.trained import OfTrained, Setting, Shared, Trained, tokenizers_sha256
 from evaluation.provenance import provenance
-from evaluation.records import Scalar, Skipped
+from evaluation.records import Row, Scalar, Skipped
 from nuwa.presets import Preset
 from nuwa.training.precision import pick_device
 
@@ -98,41 +98,80 @@ def run_grid(ablation: str, options: GridOptions, choices: Sequence[Choice]) -> 
     ``options`` are settled. The first choice is the one that the others are compared with. ValueError where no cell came to
     its end; cells that failed are named in the record.
     """
-    began, folder = time.monotonic(), options.out / "cells"
-    about = provenance(pick_device(options.device), {})
-    shared = shared_tokenizers(choices)
-    outcome = run_cells([shared], folder, options.run_on(1), what="tokenizers")
-    if outcome.failed:
-        raise ValueError(f"the tokenizers that all models share failed: {outcome.failed[shared]}")
+    run, shared = GridRun(ablation, options), shared_tokenizers(choices)
+    if failed := run.cells([shared], what="tokenizers", jobs=1).failed:
+        raise ValueError(f"the tokenizers that all models share failed: {failed[shared]}")
     configs = [_config(choice, options.seeds or (), shared) for choice in choices]
-    in_turn = [config.cells[place] for place in range(len(options.seeds or ())) for config in configs]
-    outcome = run_cells(in_turn, folder, options.run_on(options.jobs), what="models")
-    gathered = Gathered(configs, outcome.done, outcome.failed)
-    some = gathered.record  # there is one
-    measured, references = _last_cells(choices, configs, outcome.done)
-    last = run_cells(
-        [*(measured.values() if options.costs else ()), references], folder, options.run_on(1), what="costs"
-    )
-    rows = gathered.rows({name: last.done[cell] for name, cell in measured.items() if cell in last.done})
-    record = AblationRecord(
-        name=options.out.name,
-        task=ablation,
+    gathered = run.gather(configs)
+    measured, references = _last_cells(choices, configs, gathered.done)
+    wanted = [*(measured.values() if options.costs else ()), references]
+    last = run.cells(wanted, what="costs", jobs=1)  # alone, so that nothing disturbs the clock
+    return run.write(
+        gathered,
         scored=choices[0].setting.task,
-        preset=some.model.preset,
-        dataset=gathered.dataset,
-        rows=rows,
+        budget=_budget(choices[0].setting.resolve(), gathered.record.rows[0].sampling),
+        costs={name: last.done[cell] for name, cell in measured.items() if cell in last.done},
         references=reference_rows(last.done[references]) if references in last.done else (),
-        budget=_budget(choices[0].setting.resolve(), some.rows[0].sampling),
-        seeds=options.seeds or (),
-        missing=(*gathered.missing, *(Skipped(id=cell.said, reason=why) for cell, why in last.failed.items())),
-        timings_s={"cells": round(gathered.seconds, 1), "this run": round(time.monotonic() - began, 1)},
-        peak_memory_gib=gathered.peak_memory_gib,
-        environment=about.environment,
-        git=about.git,
-        command=about.command,
+        failed=last.failed,
     )
-    write_ablation(options.out / "record.json", record)
-    return record
+
+
+class GridRun:
+    """One call of an ablation: where its cells are, when it began, and the record it leaves."""
+
+    def __init__(self, ablation: str, options: GridOptions) -> None:
+        """``options`` are settled."""
+        self.ablation, self.options, self.began = ablation, options, time.monotonic()
+        self.about = provenance(pick_device(options.device), {})
+
+    def cells(self, cells: Sequence[Cell], *, what: str, jobs: int | None) -> Outcome:
+        """Run cells, at most ``jobs`` at once."""
+        return run_cells(cells, self.options.out / "cells", self.options.run_on(jobs), what=what)
+
+    def gather(self, configs: Sequence[Config]) -> Gathered:
+        """Run the cells of all configs, a seed of all after the other, and read what they found. ValueError where none did."""
+        places = range(max(len(config.cells) for config in configs))
+        in_turn = [config.cells[place] for place in places for config in configs]
+        outcome = self.cells(in_turn, what="models", jobs=self.options.jobs)
+        gathered = Gathered(configs, outcome.done, outcome.failed)
+        assert gathered.record is not None  # says why where no cell came to its end
+        return gathered
+
+    def write(
+        self,
+        gathered: Gathered,
+        *,
+        scored: str,
+        budget: Mapping[str, Scalar],
+        costs: Mapping[str, Path] | None = None,
+        references: tuple[Row, ...] = (),
+        failed: Mapping[Cell, str] | None = None,
+    ) -> AblationRecord:
+        """Write ``record.json`` of what was gathered and return it."""
+        rows = gathered.rows(costs or {})  # names more that is missing
+        lost = [Skipped(id=cell.said, reason=why) for cell, why in (failed or {}).items()]
+        record = AblationRecord(
+            name=self.options.out.name,
+            task=self.ablation,
+            scored=scored,
+            preset=gathered.record.model.preset,
+            dataset=gathered.dataset,
+            rows=rows,
+            references=references,
+            budget=budget,
+            seeds=self.options.seeds or (),
+            missing=(*gathered.missing, *lost),
+            timings_s={
+                "cells": round(gathered.seconds, 1),
+                "this run": round(time.monotonic() - self.began, 1),
+            },
+            peak_memory_gib=gathered.peak_memory_gib,
+            environment=self.about.environment,
+            git=self.about.git,
+            command=self.about.command,
+        )
+        write_ablation(self.options.out / "record.json", record)
+        return record
 
 
 def shared_tokenizers(choices: Sequence[Choice]) -> Cell:

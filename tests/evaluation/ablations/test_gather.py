@@ -78,7 +78,7 @@ def test_a_cell_without_a_result_is_named_and_pairs_are_those_of_both(tmp_path: 
 def test_without_the_first_row_there_are_means_and_no_differences(tmp_path: Path) -> None:
     configs = made.configs()
     done = {cell: place for cell, place in made.write_cells(tmp_path, configs).items() if cell.label != "NÜWA-FF"}
-    gathered = Gathered(configs, done, {cell: "failed" for cell in configs[0].cells})
+    gathered = Gathered(configs, done, dict.fromkeys(configs[0].cells, "failed"))
     rows = gathered.rows({})
     assert [row.name for row in rows] == ["NÜWA-FN", "NÜWA-NN"]
     assert all(score.versus is None for row in rows for score in row.scores)
