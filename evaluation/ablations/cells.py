@@ -81,7 +81,7 @@ def slug(text: str) -> str:
 def prepare(cell: Cell, cells: Path) -> Path:
     """The cell's folder below ``cells``, with ``cell.json`` in it; a failure of an earlier run is forgotten."""
     folder = cells / cell.name
-    if not (folder / CELL).is_file() or read_cell(folder) != cell:
+    if not (folder / CELL).is_file() or read_cell(folder).hash != cell.hash:
         files.write_json(folder / CELL, asdict(cell))
     (folder / FAILED).unlink(missing_ok=True)
     return folder
