@@ -81,14 +81,16 @@ class Gathered:
         found = [seed.record.peak_memory_gib for by_seed in self.seeds.values() for seed in by_seed.values()]
         return reduce(most, found)
 
-    @property
-    def record(self) -> Record:
-        """Of any cell: what all of them have alike. ValueError where none came to its end."""
-        found = next((seed.record for by_seed in self.seeds.values() for seed in by_seed.values()), None)
-        if found is None:
+    def check_any(self) -> None:
+        """ValueError, with the reasons, where no cell came to its end."""
+        if not any(self.seeds.values()):
             reasons = "; ".join(f"{each.id}: {each.reason}" for each in self.missing)
             raise ValueError(f"no cell came to its end, so there is no table: {reasons}")
-        return found
+
+    @property
+    def record(self) -> Record:
+        """Of any cell: what all of them have alike."""
+        return next(seed.record for by_seed in self.seeds.values() for seed in by_seed.values())
 
     @property
     def dataset(self) -> DatasetInfo:

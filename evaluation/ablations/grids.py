@@ -74,13 +74,14 @@ class GridOptions:
             **more,
         )
 
-    def run_on(self, jobs: int | None) -> Executor:
-        """Where cells run, at most ``jobs`` of them at once."""
+    def run_on(self, *, alone: bool = False) -> Executor:
+        """Where cells run; ``alone`` one after the other on this machine, on a cluster each is alone in its job anyway."""
         if self.executor == "slurm":
             asked = dict(_parameter(each) for each in self.cluster)
-            return Submitit(folder=self.out / "jobs", device=self.device, parameters=asked, slots=jobs or 64)
+            return Submitit(folder=self.out / "jobs", device=self.device, parameters=asked, slots=self.jobs or 64)
         gpus = visible_gpus() if pick_device(self.device).type == "cuda" else ()
-        return Local(slots=jobs or len(gpus) or num_cores(), device=self.device, gpus=gpus)
+        slots = 1 if alone else self.jobs or len(gpus) or num_cores()
+        return Local(slots=slots, device=self.device, gpus=gpus)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +100,13 @@ def run_grid(ablation: str, options: GridOptions, choices: Sequence[Choice]) -> 
     its end; cells that failed are named in the record.
     """
     run, shared = GridRun(ablation, options), shared_tokenizers(choices)
-    if failed := run.cells([shared], what="tokenizers", jobs=1).failed:
+    if failed := run.cells([shared], what="tokenizers", alone=True).failed:
         raise ValueError(f"the tokenizers that all models share failed: {failed[shared]}")
     configs = [_config(choice, options.seeds or (), shared) for choice in choices]
     gathered = run.gather(configs)
     measured, references = _last_cells(choices, configs, gathered.done)
     wanted = [*(measured.values() if options.costs else ()), references]
-    last = run.cells(wanted, what="costs", jobs=1)  # alone, so that nothing disturbs the clock
+    last = run.cells(wanted, what="costs", alone=True)  # so that nothing disturbs the clock
     return run.write(
         gathered,
         scored=choices[0].setting.task,
@@ -124,17 +125,17 @@ class GridRun:
         self.ablation, self.options, self.began = ablation, options, time.monotonic()
         self.about = provenance(pick_device(options.device), {})
 
-    def cells(self, cells: Sequence[Cell], *, what: str, jobs: int | None) -> Outcome:
-        """Run cells, at most ``jobs`` at once."""
-        return run_cells(cells, self.options.out / "cells", self.options.run_on(jobs), what=what)
+    def cells(self, cells: Sequence[Cell], *, what: str, alone: bool = False) -> Outcome:
+        """Run cells, several at once or each ``alone``."""
+        return run_cells(cells, self.options.out / "cells", self.options.run_on(alone=alone), what=what)
 
     def gather(self, configs: Sequence[Config]) -> Gathered:
         """Run the cells of all configs, a seed of all after the other, and read what they found. ValueError where none did."""
         places = range(max(len(config.cells) for config in configs))
         in_turn = [config.cells[place] for place in places for config in configs]
-        outcome = self.cells(in_turn, what="models", jobs=self.options.jobs)
+        outcome = self.cells(in_turn, what="models")
         gathered = Gathered(configs, outcome.done, outcome.failed)
-        assert gathered.record is not None  # says why where no cell came to its end
+        gathered.check_any()
         return gathered
 
     def write(

@@ -72,7 +72,7 @@ def test_wrong_options_are_one_sentence(changes: dict[str, object], says: str) -
     def begin() -> None:
         options = replace(SMOKE, **changes).settled()  # type: ignore[arg-type]
         choices(options)
-        options.run_on(1)
+        options.run_on()
 
     with pytest.raises(ValueError, match=says):
         begin()

@@ -88,7 +88,7 @@ def test_without_the_first_row_there_are_means_and_no_differences(tmp_path: Path
 def test_no_cell_no_table(tmp_path: Path) -> None:
     configs = made.configs(seeds=(0,))
     with pytest.raises(ValueError, match="no cell came to its end, so there is no table: NÜWA-FF, seed 0: bad luck"):
-        _ = Gathered(configs, {}, {configs[0].cells[0]: "bad luck"}).record
+        Gathered(configs, {}, {configs[0].cells[0]: "bad luck"}).check_any()
 
 
 def test_other_data_is_never_averaged(tmp_path: Path) -> None:
