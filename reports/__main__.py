@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tyro
 
+from evaluation.ablations.record import read_ablation
 from evaluation.records import Record, read_record
 from nuwa.errors import run_cli
 from reports import render
@@ -59,7 +60,7 @@ def speed(folder: tyro.conf.Positional[Path]) -> None:
 
 
 def ablation(folder: tyro.conf.Positional[Path]) -> None:
-    """Write the tables, the figures and the page of an ablation into its folder, above the published rows.
+    """Write the tables, the figures and the page of an ablation into its folder; exit code 1 where a cell is missing.
 
     Args:
         folder: the ablation's folder, such as runs/ablate-attention, which holds record.json.
@@ -67,6 +68,9 @@ def ablation(folder: tyro.conf.Positional[Path]) -> None:
     tables, paths = write_ablation_report(folder)
     print("\n".join(render.text(table) for table in tables))
     _print_paths(paths)
+    if missing := read_ablation(folder / "record.json").missing:
+        print("\n".join(f"missing: {each.id}: {each.reason}" for each in missing))
+        raise SystemExit(1)
 
 
 def build(

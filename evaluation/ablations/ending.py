@@ -9,11 +9,15 @@ from evaluation.ablations.record import AblationRecord, AblationRow, Score
 from evaluation.scoring import show
 
 
+INCOMPLETE = 3
+"""Exit code: the record is written, and something is missing in it."""
+
+
 def finish(record: AblationRecord, out: Path) -> AblationRecord:
-    """Print the record's numbers; SystemExit with code 1 where a cell has none."""
+    """Print the record's numbers; SystemExit with :data:`INCOMPLETE` where a cell has none."""
     print("\n".join(said(record, out)))
     if record.missing:
-        raise SystemExit(1)
+        raise SystemExit(INCOMPLETE)
     return record
 
 

@@ -29,7 +29,7 @@ class TasksOptions(GridOptions):
 
 
 def run(options: TasksOptions) -> AblationRecord:
-    """Run the ablation; SystemExit with code 1 where a cell failed, after the table of the others is written."""
+    """Run the ablation; SystemExit where a cell failed, after the record of the others is written."""
     settled = options.settled()
     return finish(run_grid(NAME, settled, choices(settled)), settled.out)
 

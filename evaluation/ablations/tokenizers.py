@@ -95,7 +95,7 @@ class Setting:
 
 
 def run(options: TokenizerOptions) -> AblationRecord:
-    """Run the ablation; SystemExit with code 1 where a cell failed, after the table of the others is written."""
+    """Run the ablation; SystemExit where a cell failed, after the record of the others is written."""
     settled = options.settled()
     grid, made = GridRun(NAME, settled), configs(settled)
     gathered = grid.gather(made)

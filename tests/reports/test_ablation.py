@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from evaluation.ablations.record import AblationRecord, write_ablation
+from evaluation.records import Skipped
 from reports import ablation as tables
 from reports import render
+from reports.__main__ import main
 from reports.ablation_figures import quality_panels
 from reports.write import collect, collect_ablations, write_ablation_report, write_all_tables
 
@@ -145,3 +147,16 @@ def test_tables_as_text_and_latex(record: AblationRecord, published: pd.DataFram
     made_tables = tables.tables(record, published)
     assert "NÜWA-FF (encoder full, decoder full)" in render.text(made_tables[0])
     assert r"\label{tab:ablate-attention-differences}" in render.latex(made_tables)
+
+
+def test_the_command_says_what_is_missing_and_fails(
+    record: AblationRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = replace(record, missing=(Skipped(id="NÜWA-FN, seed 2", reason="out of memory"),))
+    write_ablation(tmp_path / "record.json", lost)
+    with pytest.raises(SystemExit) as ended:
+        main(["ablation", str(tmp_path)])
+    assert ended.value.code == 1
+    out = capsys.readouterr().out
+    assert "missing: NÜWA-FN, seed 2: out of memory" in out
+    assert str(tmp_path / "report" / "index.html") in out
