@@ -8,7 +8,6 @@ from pathlib import Path
 from evaluation.ablations.record import AblationRecord, AblationRow, Score
 from evaluation.scoring import show
 
-
 INCOMPLETE = 3
 """Exit code: the record is written, and something is missing in it."""
 
