@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def measure(system: Nuwa, training: TransformerTraining, source: Source, task: T
         origin={},
         device=system.device,
     )
-    steps = [timed(lambda index=index: stage.step(index), system.device) for index in range(WARM_UP + STEPS)]
+    steps = [timed(partial(stage.step, index), system.device) for index in range(WARM_UP + STEPS)]
     one = inputs(source, task)
     draws = [
         timed(lambda: system.generate(task.name, sample_indices=[0], **one), system.device)
@@ -143,13 +144,12 @@ def flops(system: Nuwa, task: Task, one: Mapping[str, Any]) -> tuple[int, int]:
 def attention_flops(system: Nuwa, grid: Grid, text: Grid, sketch: Grid | None) -> int:
     """Operations between queries and keys of one sample: encoder, decoder, and from the decoder to its conditions."""
     config = system.model.config
-    heads = {"num_heads": config.num_heads, "head_width": config.d // config.num_heads}
-    total = config.encoder_layers * cost(config.text_attention, text, **heads).flops
+    of = partial(cost, num_heads=config.num_heads, head_width=config.d // config.num_heads)
+    total = config.encoder_layers * of(config.text_attention, text).flops
     if sketch is not None:
-        total += sum(cost(spec, sketch, **heads).flops for spec in config.encoder_specs)
+        total += sum(of(spec, sketch).flops for spec in config.encoder_specs)
     for spec in config.decoder_specs:
-        total += cost(spec, grid, causal=True, **heads).flops
-        total += cost(config.text_attention, grid, text, **heads).flops
+        total += of(spec, grid, causal=True).flops + of(config.text_attention, grid, text).flops
         if sketch is not None:
-            total += cost(spec, grid, sketch, **heads).flops
+            total += of(spec, grid, sketch).flops
     return total

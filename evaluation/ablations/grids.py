@@ -56,7 +56,7 @@ class GridOptions:
         if self.jobs is not None and self.jobs < 1:
             raise ValueError(f"jobs: expected at least 1 cell at once, got {self.jobs}")
         pick_device(self.device)
-        quick = {"preset": QUICK, "num": self.num or 256} if self.quick else {}
+        quick: dict[str, Any] = {"preset": QUICK, "num": self.num or 256} if self.quick else {}
         return replace(self, seeds=seeds, **quick)
 
     def setting(self, task: str, *learn: str, **more: Any) -> Setting:

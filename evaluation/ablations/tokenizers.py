@@ -68,14 +68,16 @@ class Setting:
         """The preset that trains it, with one step of a model behind it. ValueError for what cannot be."""
         of_sketches = self.kind == "VQ-GAN-Seg"
         chosen = SIZES[self.preset]().only("s2i" if of_sketches else "t2i")
-        more = {name: value for name in ("steps", "batch") if (value := getattr(self, name)) is not None}
+        more: dict[str, Any] = {
+            name: value for name in ("steps", "batch") if (value := getattr(self, name)) is not None
+        }
         picture, sketch = chosen.tokenizer, chosen.sketch
         if of_sketches:
             assert sketch is not None
             picture = replace(picture, steps=1)
             sketch = replace(sketch, model=replace(sketch.model, **self._sizes(sketch.model.widths)), seed=seed, **more)
         else:
-            plain = {"perceptual": 0.0, "adversarial": 0.0} if self.kind == "VQ-VAE" else {}
+            plain: dict[str, Any] = {"perceptual": 0.0, "adversarial": 0.0} if self.kind == "VQ-VAE" else {}
             model = replace(picture.model, **self._sizes(picture.model.widths))
             picture = replace(picture, model=model, seed=seed, **plain, **more)
         once = replace(chosen.transformer, steps=1, lead=0)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -179,11 +180,11 @@ def test_operations_are_those_of_torchs_counter(system: Nuwa) -> None:
     products = sum(number for op, number in counted.items() if str(op).startswith(("aten.mm", "aten.addmm")))
     borders = 13 * config.grid.size - int(system.model.decoder.stem.sources(config.grid, "cpu")[1].sum())
     assert whole - attention_part == products - 2 * borders * config.d**2  # what the stem computes and then hides
-    heads = {"num_heads": config.num_heads, "head_width": config.d // config.num_heads}
+    of = partial(cost, num_heads=config.num_heads, head_width=config.d // config.num_heads)
     words, spec = conditions[0].grid, config.decoder_specs[0]
-    a_layer = [cost(spec, config.grid, causal=True, **heads), cost(Full(), config.grid, words, **heads)]
-    a_layer.append(cost(spec, config.grid, Grid(*sketch.shape[1:]), **heads))
-    encoder = cost(Full(), words, **heads).flops + cost(spec, config.grid, **heads).flops
+    a_layer = [of(spec, config.grid, causal=True), of(Full(), config.grid, words)]
+    a_layer.append(of(spec, config.grid, Grid(*sketch.shape[1:])))
+    encoder = of(Full(), words).flops + of(spec, config.grid).flops
     expected = config.decoder_layers * sum(each.flops for each in a_layer) + config.encoder_layers * encoder
     assert attention_part == expected
 
