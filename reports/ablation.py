@@ -97,7 +97,10 @@ def differences_table(ablation: AblationRecord) -> Table | None:
         columns=tuple(columns),
         groups=(Group(kind="model", title=f"Less {first.name}, paired by seed and by sample", rows=tuple(rows)),),
         notes=(
-            ("", "95% intervals over seeds and samples: the variances of both are added (Welch–Satterthwaite)."),
+            (
+                "",
+                "95% intervals over seeds and samples: the squares of both half widths are added (Zou & Donner 2008).",
+            ),
             ("", f"p-values are two-sided and corrected by Holm's method for {compared} comparisons of each metric."),
             ("", f"{NONE_SIGNIFICANT[0].upper()}{NONE_SIGNIFICANT[1:]}: the corrected p-value is 0.05 or more."),
         ),
