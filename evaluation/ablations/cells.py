@@ -101,6 +101,11 @@ def is_done(cell: Cell, folder: Path) -> bool:
     return path.is_file() and strict.read(path, Done, DONE_SCHEMA).hash == cell.hash
 
 
+def seconds(folder: Path) -> float:
+    """What the last call of a done cell took."""
+    return strict.read(folder / DONE, Done, DONE_SCHEMA).seconds
+
+
 def reason(cell: Cell, folder: Path) -> str | None:
     """Why the cell failed; None where it did not."""
     path = folder / FAILED

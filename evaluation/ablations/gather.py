@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation import strict
-from evaluation.ablations import cells as on_disk
 from evaluation.ablations.cells import Cell
 from evaluation.ablations.costs import read_costs
 from evaluation.ablations.record import AblationRow, Score, Versus
@@ -61,18 +59,12 @@ class Gathered:
 
     def __init__(self, configs: Sequence[Config], done: Mapping[Cell, Path], failed: Mapping[Cell, str]) -> None:
         """ValueError where cells were scored on different data or on different numbers of samples."""
-        self.configs, self.done = configs, done
+        self.configs = configs
         self.missing = [Skipped(id=cell.said, reason=why) for cell, why in failed.items()]
         self.seeds = {
             config.name: {cell.seed: read_seed(done[cell]) for cell in config.cells if cell in done}
             for config in configs
         }
-        self.seconds = sum(
-            strict.read(done[cell] / on_disk.DONE, on_disk.Done, on_disk.DONE_SCHEMA).seconds
-            for config in configs
-            for cell in config.cells
-            if cell in done
-        )
         self._check_alike()
 
     @property

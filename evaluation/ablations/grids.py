@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from evaluation import strict
-from evaluation.ablations.cells import Cell
+from evaluation.ablations.cells import Cell, seconds
 from evaluation.ablations.executors import Executor, Local, Submitit, num_cores, visible_gpus
 from evaluation.ablations.gather import Config, Gathered, reference_rows
 from evaluation.ablations.record import AblationRecord, write_ablation
@@ -102,16 +102,27 @@ def run_grid(ablation: str, options: GridOptions, choices: Sequence[Choice]) -> 
     run, shared = GridRun(ablation, options), shared_tokenizers(choices)
     if failed := run.cells([shared], what="tokenizers", alone=True).failed:
         raise ValueError(f"the tokenizers that all models share failed: {failed[shared]}")
-    configs = [_config(choice, options.seeds or (), shared) for choice in choices]
-    gathered = run.gather(configs)
-    measured, references = _last_cells(choices, configs, gathered.done)
-    wanted = [*(measured.values() if options.costs else ()), references]
+    models = [[_trained(choice, seed, shared) for choice in choices] for seed in options.seeds or ()]
+    trained = run.cells([cell for of_seed in models for cell in of_seed], what="models")
+    configs = [
+        Config(
+            name=choice.name,
+            choice=choice.said,
+            cells=tuple(_scored(choice, of_seed[place]) for of_seed in models if of_seed[place] in trained.done),
+        )
+        for place, choice in enumerate(choices)
+    ]
+    gathered = run.gather(configs, trained.failed)
+    first = {config.name: config.cells[0] for config in configs if config.cells}
+    costs = {choice.name: _costs(choice, first[choice.name]) for choice in choices if choice.name in first}
+    references = _references(next(choice for choice in reversed(choices) if choice.name in first), first)
+    wanted = [*(costs.values() if options.costs else ()), references]
     last = run.cells(wanted, what="costs", alone=True)  # so that nothing disturbs the clock
     return run.write(
         gathered,
         scored=choices[0].setting.task,
         budget=_budget(choices[0].setting.resolve(), gathered.record.rows[0].sampling),
-        costs={name: last.done[cell] for name, cell in measured.items() if cell in last.done},
+        costs={name: last.done[cell] for name, cell in costs.items() if cell in last.done},
         references=reference_rows(last.done[references]) if references in last.done else (),
         failed=last.failed,
     )
@@ -124,17 +135,23 @@ class GridRun:
         """``options`` are settled."""
         self.ablation, self.options, self.began = ablation, options, time.monotonic()
         self.about = provenance(pick_device(options.device), {})
+        self.seconds = 0.0  # of all cells, each its last call
 
     def cells(self, cells: Sequence[Cell], *, what: str, alone: bool = False) -> Outcome:
         """Run cells, several at once or each ``alone``."""
-        return run_cells(cells, self.options.out / "cells", self.options.run_on(alone=alone), what=what)
+        outcome = run_cells(cells, self.options.out / "cells", self.options.run_on(alone=alone), what=what)
+        self.seconds += sum(seconds(folder) for folder in outcome.done.values())
+        return outcome
 
-    def gather(self, configs: Sequence[Config]) -> Gathered:
-        """Run the cells of all configs, a seed of all after the other, and read what they found. ValueError where none did."""
+    def gather(self, configs: Sequence[Config], failed: Mapping[Cell, str] | None = None) -> Gathered:
+        """Run the cells of all configs, a seed of all after the other, and read what they found. ValueError where none did.
+
+        ``failed`` are cells that some of theirs would have needed, with the reasons.
+        """
         places = range(max(len(config.cells) for config in configs))
-        in_turn = [config.cells[place] for place in places for config in configs]
-        outcome = self.cells(in_turn, what="models")
-        gathered = Gathered(configs, outcome.done, outcome.failed)
+        in_turn = [config.cells[place] for place in places for config in configs if place < len(config.cells)]
+        outcome = self.cells(in_turn, what="scores")
+        gathered = Gathered(configs, outcome.done, {**(failed or {}), **outcome.failed})
         gathered.check_any()
         return gathered
 
@@ -163,7 +180,7 @@ class GridRun:
             seeds=self.options.seeds or (),
             missing=(*gathered.missing, *lost),
             timings_s={
-                "cells": round(gathered.seconds, 1),
+                "cells": round(self.seconds, 1),
                 "this run": round(time.monotonic() - self.began, 1),
             },
             peak_memory_gib=gathered.peak_memory_gib,
@@ -178,7 +195,7 @@ class GridRun:
 def shared_tokenizers(choices: Sequence[Choice]) -> Cell:
     """The cell of the tokenizers that all choices share. ValueError where they cannot."""
     learn = tuple(dict.fromkeys(task for choice in choices for task in choice.setting.learn))
-    setting = replace(choices[0].setting, learn=learn, attention=None, stem=None, steps=None, batch=None, way=None)
+    setting = replace(choices[0].setting.training, learn=learn, attention=None, stem=None, steps=None, batch=None)
     wanted = tokenizers_sha256(setting.resolve())
     for choice in choices:
         if tokenizers_sha256(choice.setting.resolve()) != wanted:
@@ -187,27 +204,29 @@ def shared_tokenizers(choices: Sequence[Choice]) -> Cell:
     return Cell(function=f"{HERE}.trained:tokenizers", label="tokenizers", config=config, seed=0)
 
 
-def _config(choice: Choice, seeds: Sequence[int], shared: Cell) -> Config:
-    trained = Trained(setting=choice.setting, fingerprint=choice.setting.fingerprint, tokenizers=shared.name)
-    function, config = f"{HERE}.trained:train_and_score", strict.plain(trained)
-    cells = tuple(Cell(function=function, label=choice.name, config=config, seed=seed) for seed in seeds)
-    return Config(name=choice.name, choice=choice.said, cells=cells)
+def _trained(choice: Choice, seed: int, shared: Cell) -> Cell:
+    setting = choice.setting.training
+    config = Trained(setting=setting, fingerprint=setting.fingerprint, tokenizers=shared.name)
+    return Cell(function=f"{HERE}.trained:train_model", label=choice.name, config=strict.plain(config), seed=seed)
 
 
-def _last_cells(
-    choices: Sequence[Choice], configs: Sequence[Config], done: Mapping[Cell, Path]
-) -> tuple[dict[str, Cell], Cell]:
-    """The cells that need a trained model: costs of each row, and the rows that belong to all, by the last row's model."""
-    costs: dict[str, Cell] = {}
-    config: dict[str, Any] = {}
-    for choice, of_choice in zip(choices, configs, strict=True):
-        trained = next((cell for cell in of_choice.cells if cell in done), None)
-        if trained is not None:
-            config = strict.plain(OfTrained(setting=choice.setting, trained=trained.name))
-            costs[choice.name] = Cell(
-                function=f"{HERE}.costs:costs", label=f"{choice.name} costs", config=config, seed=0
-            )
-    return costs, Cell(function=f"{HERE}.trained:references", label="references", config=config, seed=0)
+def _scored(choice: Choice, trained: Cell) -> Cell:
+    config = OfTrained(setting=choice.setting, trained=trained.name)
+    return Cell(function=f"{HERE}.trained:score", label=choice.name, config=strict.plain(config), seed=trained.seed)
+
+
+def _costs(choice: Choice, scored: Cell) -> Cell:
+    """What a model takes does not depend on how it is scored."""
+    config = OfTrained(setting=choice.setting.training, trained=scored.config["trained"])
+    label = f"{choice.name} costs"
+    return Cell(function=f"{HERE}.costs:costs", label=label, config=strict.plain(config), seed=scored.seed)
+
+
+def _references(choice: Choice, scored: Mapping[str, Cell]) -> Cell:
+    """The rows that belong to all, made by one of the models."""
+    cell = scored[choice.name]
+    config = OfTrained(setting=choice.setting, trained=cell.config["trained"], references=True)
+    return Cell(function=f"{HERE}.trained:score", label="references", config=strict.plain(config), seed=cell.seed)
 
 
 def _budget(preset: Preset, sampling: Mapping[str, Scalar]) -> dict[str, Scalar]:

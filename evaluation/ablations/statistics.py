@@ -3,8 +3,8 @@
 A number of one training moves with two things: the seed of the training and the samples it was scored on. Every seed is scored
 on the same samples, so neither averages the other out. The interval over seeds is Student's, that over samples comes from
 bootstrap replicates that all trainings share, and both are made one by recovering their variances at the level in question
-(Zou & Donner 2008): the squares of their half widths are added. With seeds alone that is the t-test, with samples alone the normal
-interval, and in between it is rather too wide than too narrow, where Satterthwaite's would fail with two seeds.
+(Zou & Donner 2008): the squares of their half widths are added. With seeds alone that is the t-test, with samples alone the
+normal interval, and in between it is rather too wide than too narrow, where Satterthwaite's would fail with two seeds.
 
 Differences are taken seed by seed and draw by draw, which removes what the two configs have in common. Many differences against
 one config are corrected by Holm's method (1979): the chance to call any of them significant by mistake stays below 5%.

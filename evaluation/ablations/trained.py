@@ -1,7 +1,8 @@
 """Cells that train a model and score it, by the trainings and the sessions that everybody uses.
 
 Three functions, each the ``function`` of a :class:`evaluation.ablations.cells.Cell`: ``tokenizers`` trains what all models of a
-grid share, ``train_and_score`` one model with one seed, and ``references`` draws the rows that belong to all of them.
+grid share, ``train_model`` one model with one seed, and ``score`` scores one. Training and scoring are cells of their own, so
+that other samples or another way to ask cost no training.
 """
 
 from __future__ import annotations
@@ -65,6 +66,11 @@ class Setting:
         return replace(chosen, model=model, transformer=training)
 
     @property
+    def training(self) -> Setting:
+        """The part of it that shapes the trained model; of files, some of the samples to score measure the training too."""
+        return replace(self, way=None, weights=None, num=None if self.data == "sprites" else self.num)
+
+    @property
     def fingerprint(self) -> str:
         """Digest of everything the preset holds, so that a changed preset is another cell."""
         return hashlib.sha256(repr(self.resolve()).encode()).hexdigest()[:16]
@@ -121,7 +127,7 @@ class Shared:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """Config of ``train_and_score``."""
+    """Config of ``train_model``."""
 
     setting: Setting
     fingerprint: str
@@ -130,10 +136,11 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class OfTrained:
-    """Config of a cell that needs a trained model: ``references``, and :func:`evaluation.ablations.costs.costs`."""
+    """Config of a cell that needs a trained model: ``score``, and :func:`evaluation.ablations.costs.costs`."""
 
     setting: Setting
     trained: str  # folder name of its cell
+    references: bool = False  # whether the row of an untrained model, which belongs to all, is wanted too
 
 
 def tokenizers_sha256(preset: Preset) -> str:
@@ -151,8 +158,8 @@ def tokenizers(config: Mapping[str, Any], seed: int, folder: Path, device: str) 
     shutil.rmtree(folder / "training" / "transformer")
 
 
-def train_and_score(config: Mapping[str, Any], seed: int, folder: Path, device: str) -> None:
-    """Train a model with the shared tokenizers and score it; leaves what a session of its task leaves."""
+def train_model(config: Mapping[str, Any], seed: int, folder: Path, device: str) -> None:
+    """Train a model with the shared tokenizers: ``training/`` and ``checkpoint/``."""
     given = strict.decode(Trained, config)
     setting = given.setting
     if setting.fingerprint != given.fingerprint:
@@ -163,15 +170,14 @@ def train_and_score(config: Mapping[str, Any], seed: int, folder: Path, device: 
     share(folder.parent / given.tokenizers / "training", folder / "training")
     data, preset = setting.data_for(setting.resolve(seed))
     chosen = pick_device(device)
-    environment = provenance(chosen, {"training": seed}).environment
-    train(preset, data(), folder, chosen, environment)
-    setting.session(folder / "checkpoint", folder, device, untrained=False)
+    train(preset, data(), folder, chosen, provenance(chosen, {"training": seed}).environment)
 
 
-def references(config: Mapping[str, Any], _seed: int, folder: Path, device: str) -> None:
-    """Score one of the models again with the rows that belong to all: real, reconstruction, untrained."""
+def score(config: Mapping[str, Any], _seed: int, folder: Path, device: str) -> None:
+    """Score a trained model by the session of its task, which leaves ``record.json`` and ``replicates.npz``."""
     given = strict.decode(OfTrained, config)
-    given.setting.session(folder.parent / given.trained / "checkpoint", folder, device)
+    checkpoint = folder.parent / given.trained / "checkpoint"
+    given.setting.session(checkpoint, folder, device, untrained=given.references)
 
 
 def share(source: Path, target: Path) -> None:
