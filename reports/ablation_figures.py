@@ -1,21 +1,25 @@
-"""Quality against compute: what a config gains for what it costs, a panel for each leading metric of an ablation."""
+"""Quality against compute: what a config gains for what it costs, for each leading metric of an ablation; and its losses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from evaluation.ablations.record import AblationRecord, Costs, Score
 from reports.ablation import metrics_of
 from reports.columns import leading_columns, look_of_column
+from reports.figures import label_ends
 from reports.panel import Panel
 from reports.style import Theme, drawable
 
 SHOWN = 2  # metrics
+RUNNING = 5  # log lines
 AXES: tuple[tuple[str, Callable[[Costs], float]], ...] = (
     ("GFLOP of a forward pass", lambda costs: costs.flops / 1e9),
     ("seconds to draw one sample", lambda costs: costs.decode_s),
@@ -53,6 +57,40 @@ def quality_panels(ablation: AblationRecord) -> Iterator[Panel]:
                     alt=f"{name} under {protocol} against {axis}. {spoken}.",
                     draw=partial(_draw, points=points, axis=axis, what=f"{name} {arrow}"),
                 )
+
+
+def curve_panels(ablation: AblationRecord) -> Iterator[Panel]:
+    """The training losses of all rows, each the mean over its seeds; none where no model was trained."""
+    curves: dict[str, tuple[Sequence[int], NDArray[np.float64]]] = {}
+    for row in ablation.rows:
+        steps = [curve.steps for curve in row.curves]
+        if steps and len(set(steps)) == 1:  # all seeds logged the same steps
+            mean = np.mean([curve.loss for curve in row.curves], axis=0)
+            curves[row.name] = (steps[0], mean)
+    if curves:
+        ends = "; ".join(f"{name} {loss[-RUNNING:].mean():.3f}" for name, (_, loss) in curves.items())
+        yield Panel(
+            title="Training loss",
+            subtitle=f"nats a token, mean over seeds, running mean of {RUNNING} log lines",
+            alt=f"Training loss of each row against the step; at the end {ends}.",
+            draw=partial(_draw_curves, curves=curves),
+        )
+
+
+def _draw_curves(axes: Axes, theme: Theme, curves: Mapping[str, tuple[Sequence[int], NDArray[np.float64]]]) -> None:
+    ends = []
+    for number, (name, (steps, loss)) in enumerate(curves.items()):
+        colour = theme.series[number % len(theme.series)]
+        width = min(RUNNING, len(loss))
+        smooth = np.convolve(loss, np.ones(width) / width, mode="valid")
+        axes.plot(steps[width - 1 :], smooth, color=colour, linewidth=1.4)
+        ends.append((float(smooth[-1]), name.removeprefix("NÜWA-"), colour))
+    axes.set_xlabel("step")
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    label_ends(axes, ends)
 
 
 def _point(name: str, x: float, score: Score) -> Point:

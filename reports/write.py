@@ -19,7 +19,7 @@ from evaluation.records import Record, read_record
 from evaluation.speed import SpeedRecord, read_speed
 from nuwa.files import atomic, write_text
 from reports import ablation, patterns, render, speed
-from reports.ablation_figures import quality_panels
+from reports.ablation_figures import curve_panels, quality_panels
 from reports.columns import PAPER_TABLES, TASKS, paper_table, title_of
 from reports.figures import panels, sheet
 from reports.page import Extra, Section, build_page, drawn_twice, figures, run_page
@@ -105,7 +105,7 @@ def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[P
     """Write the tables, the figures and the page of the ablation in ``folder`` into it; return its tables and the files.
 
     The files are ``table.md``, ``.csv`` and ``.tex`` (scores above the published rows, differences from the first row,
-    costs), ``seeds.csv`` (every number of every seed), ``quality.png`` (quality against compute) and ``report/index.html``.
+    costs), ``seeds.csv`` (every number of every seed), ``quality.png`` (quality against compute, losses) and ``report/index.html``.
     ValueError where the record is missing or damaged.
     """
     folder, published = Path(folder), load_published()
@@ -228,14 +228,14 @@ def _extra(found: AblationRecord) -> Extra:
         slug=_slug(found.name),
         text=f"Every row was trained and scored alike on {found.scored}, with the seeds {', '.join(map(str, found.seeds))}.",
         tables=tuple(table for table in made if table is not None),
-        figures=tuple(figures(list(quality_panels(found)))),
+        figures=tuple(figures([*quality_panels(found), *curve_panels(found)])),
     )
 
 
 def _write_ablation(folder: Path, prefix: str, found: AblationRecord) -> list[Path]:
     paths = [folder / f"{prefix}seeds.csv"]
     write_text(paths[0], ablation.csv(found))
-    if parts := list(quality_panels(found)):
+    if parts := [*quality_panels(found), *curve_panels(found)]:
         paths.append(_write_bytes(folder / f"{prefix}quality.png", png(sheet(parts, LIGHT, columns=2))))
     return paths
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -11,11 +12,12 @@ import numpy as np
 
 from evaluation.ablations.cells import Cell
 from evaluation.ablations.costs import read_costs
-from evaluation.ablations.record import AblationRow, Score, Versus
+from evaluation.ablations.record import AblationRow, Curve, Score, Versus
 from evaluation.ablations.statistics import Floats, difference, holm, mean_over
 from evaluation.records import DatasetInfo, MetricValue, PeakMemory, Record, Row, Scalar, Skipped, read_record
 from evaluation.replicates import REPLICATES, read_replicates
 from evaluation.sessions.training import most
+from nuwa.training.loop import LOG
 
 ABOVE_ONE = ("IS", "PSNR")
 """Metrics that are better higher and no share, so nothing bounds them above."""
@@ -59,7 +61,7 @@ class Gathered:
 
     def __init__(self, configs: Sequence[Config], done: Mapping[Cell, Path], failed: Mapping[Cell, str]) -> None:
         """ValueError where cells were scored on different data or on different numbers of samples."""
-        self.configs = configs
+        self.configs, self.done = configs, done
         self.missing = [Skipped(id=cell.said, reason=why) for cell, why in failed.items()]
         self.seeds = {
             config.name: {cell.seed: read_seed(done[cell]) for cell in config.cells if cell in done}
@@ -109,9 +111,16 @@ class Gathered:
                     seeds=tuple(by_seed),
                     scores=found,
                     costs=read_costs(costs[config.name]) if config.name in costs else None,
+                    curves=tuple(self._curves(config)),
                 )
             )
         return tuple(rows)
+
+    def _curves(self, config: Config) -> Iterator[Curve]:
+        """Losses of the trainings whose models the cells scored."""
+        for cell in config.cells:
+            if cell in self.done and (trained := cell.config.get("trained")) is not None:
+                yield read_curve(self.done[cell].parent / trained, cell.seed)
 
     def _scores(self, name: str) -> Iterator[tuple[Metric, Score]]:
         """The metrics that every seed of a config has."""
@@ -184,6 +193,17 @@ class Gathered:
                             f"{name}, seed {number}: {metric[0]} under {metric[1]} of {value.n} samples cannot be averaged "
                             f"with one of {said[0]}; ask for one --num"
                         )
+
+
+def read_curve(folder: Path, seed: int) -> Curve:
+    """The losses that a model's training logged."""
+    lines = (folder / "training" / "transformer" / LOG).read_text(encoding="utf-8").splitlines()
+    logged = [json.loads(line) for line in lines]
+    return Curve(
+        seed=seed,
+        steps=tuple(line["step"] for line in logged),
+        loss=tuple(round(float(line["loss"]), 4) for line in logged),
+    )
 
 
 def bounds(value: MetricValue) -> tuple[float, float]:

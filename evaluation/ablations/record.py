@@ -90,8 +90,24 @@ class Costs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Training loss at some steps of one seed's training, in nats a token. Equal steps of all rows read the same data."""
+
+    seed: int
+    steps: tuple[int, ...]
+    loss: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.steps) != len(self.loss):
+            raise ValueError(f"curve: expected a loss for each of {len(self.steps)} steps, got {len(self.loss)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AblationRow:
-    """One config: ``choice`` is what distinguishes it, in words; ``seeds`` are those of the cells that came to their end."""
+    """One config: ``choice`` is what distinguishes it, in words; ``seeds`` are those of the cells that came to their end.
+
+    ``curves`` are empty where no model was trained.
+    """
 
     name: str
     choice: Mapping[str, Scalar]
@@ -99,6 +115,7 @@ class AblationRow:
     seeds: tuple[int, ...]
     scores: tuple[Score, ...]
     costs: Costs | None
+    curves: tuple[Curve, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

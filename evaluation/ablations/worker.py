@@ -59,7 +59,7 @@ def end_with_parent() -> None:
 def _sentence(error: Exception) -> str:
     said = explain(error)
     text = f"{type(error).__name__}: {error}" if said is None else said[0].removeprefix("error: ")
-    return text.removesuffix(" (--debug shows where)")
+    return " ".join(text.removesuffix(" (--debug shows where)").split())
 
 
 def main(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from evaluation import strict
 from evaluation.ablations import cells as on_disk
 from evaluation.ablations.cells import Cell
 from evaluation.ablations.gather import Config, Gathered
-from evaluation.ablations.record import AblationRecord, Costs
+from evaluation.ablations.record import AblationRecord, Costs, Curve
 from evaluation.records import (
     DatasetInfo,
     Environment,
@@ -123,13 +123,17 @@ def ablation(folder: Path, **changes: object) -> AblationRecord:
     """The record of three configs with three seeds."""
     made = configs()
     gathered = Gathered(made, write_cells(folder, made), {})
+    rows = tuple(
+        replace(row, curves=tuple(Curve(seed=s, steps=(25, 50, 75), loss=(3.0, 2.0, 1.5 + 0.1 * s)) for s in row.seeds))
+        for row in gathered.rows(write_costs(folder, made))
+    )
     record = AblationRecord(
         name="ablate-attention",
         task="ablate-attention",
         scored="s2v",
         preset="quick:s2v",
         dataset=gathered.dataset,
-        rows=gathered.rows(write_costs(folder, made)),
+        rows=rows,
         references=tuple(row for row in gathered.record.rows if row.role != "model"),
         budget={"steps": 450, "batch": 64},
         seeds=(0, 1, 2),

@@ -15,7 +15,7 @@ from evaluation.records import Skipped
 from reports import ablation as tables
 from reports import render
 from reports.__main__ import main
-from reports.ablation_figures import quality_panels
+from reports.ablation_figures import curve_panels, quality_panels
 from reports.write import collect, collect_ablations, write_ablation_report, write_all_tables
 
 
@@ -107,6 +107,12 @@ def test_quality_against_compute(record: AblationRecord) -> None:
     ]
     assert "FF: 0.9, " in panels[0].alt
     assert "FF: 2.5, " in panels[1].alt
+
+
+def test_losses_of_all_rows_are_one_panel(record: AblationRecord) -> None:
+    (panel,) = curve_panels(record)
+    assert panel.alt.endswith("at the end NÜWA-FF 2.200; NÜWA-FN 2.200; NÜWA-NN 2.200.")
+    assert not list(curve_panels(replace(record, rows=tuple(replace(row, curves=()) for row in record.rows))))
 
 
 def test_the_report_of_a_folder(record: AblationRecord, tmp_path: Path) -> None:

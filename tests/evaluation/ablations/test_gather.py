@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from evaluation.ablations.cells import Cell
 from evaluation.ablations.gather import Gathered, bounds, read_seed
-from evaluation.ablations.record import AblationRecord, read_ablation, write_ablation
+from evaluation.ablations.record import AblationRecord, Curve, read_ablation, write_ablation
 from evaluation.ablations.statistics import difference, mean_over
 from evaluation.replicates import REPLICATES, read_replicates, write_replicates
 
@@ -142,6 +143,25 @@ def test_the_record_reads_back_and_an_edited_one_is_refused(record: AblationReco
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="changed after the run"):
         read_ablation(path)
+
+
+def test_losses_are_those_of_the_training_that_was_scored(tmp_path: Path) -> None:
+    config = replace(
+        made.configs(seeds=(4,))[0],
+        cells=(Cell(function="none:none", label="NÜWA-FF", config={"trained": "ff-4-abc"}, seed=4),),
+    )
+    log = tmp_path / "ff-4-abc" / "training" / "transformer" / "log.jsonl"
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        '{"step": 25, "time_s": 1.0, "loss": 3.25}\n{"step": 50, "time_s": 2.0, "loss": 2.5, "val_loss": 2.6}\n'
+    )
+    (row,) = Gathered([config], made.write_cells(tmp_path, [config]), {}).rows({})
+    assert row.curves == (Curve(seed=4, steps=(25, 50), loss=(3.25, 2.5)),)
+
+
+def test_a_curve_without_a_loss_for_each_step_is_refused() -> None:
+    with pytest.raises(ValueError, match="a loss for each of 2 steps, got 1"):
+        Curve(seed=0, steps=(1, 2), loss=(3.0,))
 
 
 def test_what_is_no_number_is_refused(record: AblationRecord) -> None:
