@@ -135,6 +135,8 @@ def _is(hint: Any, value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if is_dataclass(hint):
         return isinstance(value, dict)
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, list)
     return type(value) is hint
 
 

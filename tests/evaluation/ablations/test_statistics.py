@@ -104,8 +104,8 @@ def test_95_of_100_intervals_hold_the_truth(k: int, share: float) -> None:
         drawn = values[:, None] + rng.normal(0, of_samples, 100)
         low, high = mean_over(values, drawn).ci95
         held += low <= 0 <= high
-    assert held / times > 0.94
-    assert share not in (0.0, 1.0) or held / times < 0.96  # with one of the two alone it is exact
+    assert held / times > 0.935  # of 2,000 draws one in 500 falls below that by chance where 95% are right
+    assert share not in (0.0, 1.0) or held / times < 0.965  # with one of the two alone it is exact
 
 
 @given(SEEDS, st.integers(0, 2**31))
