@@ -65,14 +65,15 @@ def visible_gpus() -> tuple[str, ...]:
 
 @dataclass(kw_only=True)
 class Local:
-    """Processes on this machine, each with its share of the cores and, where there are several GPUs, one of them each."""
+    """Processes on this machine, each with its share of the cores and, where there are several GPUs, one of them each.
+
+    ``gpus`` are taken in turn, by the names that CUDA_VISIBLE_DEVICES gives them; with one, nothing is assigned.
+    """
 
     slots: int = 1
     threads: int | None = None  # of each process; an equal share of the cores where not given
     device: str = "auto"
-    gpus: Sequence[
-        str
-    ] = ()  # that take cells in turn, as CUDA_VISIBLE_DEVICES names them; with one, nothing is assigned
+    gpus: Sequence[str] = ()
     _free: list[int] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:

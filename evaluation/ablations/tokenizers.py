@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import nn
+
 from evaluation import judges, strict
 from evaluation.ablations.cells import Cell
 from evaluation.ablations.ending import finish
@@ -167,12 +169,13 @@ def train_and_score(config: Mapping[str, Any], seed: int, folder: Path, device: 
     if data.classes is not None:
         preset = preset.sketching(len(data.classes))
     system, split = prepare(preset, data.training(), folder / "training", chosen), data.splits[0]
+    part: nn.Module | None
     if of_sketches:
         found = sketches.rebuilt_estimates(system, split.test, class_set=data.class_set or "")
         part = system.sketch_tokenizer
-        assert part is not None
     else:
         found, part = _pictures(system, split), system.tokenizer
+    assert part is not None  # a preset of sketches has a tokenizer of them
     name = f"{setting.kind} f{setting.factor}"
     write_replicates(folder / REPLICATES, {(name, each.name, each.protocol): each.replicates for each in found})
     dataset = {key: str(getattr(split.dataset, key)) for key in ("name", "version", "split", "fingerprint")}
