@@ -47,9 +47,9 @@ def _install(run: nox.Session, name: str, *what: str) -> None:
     stamp.write_text(wanted)
 
 
-def python(run: nox.Session, *arguments: str) -> None:
+def python(run: nox.Session, *arguments: str, success_codes: tuple[int, ...] = (0,)) -> None:
     """Run the environment's Python."""
-    run.run(str(PYTHON), *arguments, external=True)
+    run.run(str(PYTHON), *arguments, external=True, success_codes=success_codes)
 
 
 def out_of(run: nox.Session, default: str) -> str:
@@ -120,6 +120,35 @@ def eval_all(run: nox.Session) -> None:
     python(run, "-m", "evaluation", "all", *run.posargs)
     if not {"-h", "--help"} & set(run.posargs):
         python(run, "-m", "reports", "all", out_of(run, "runs/eval-all"))
+
+
+ABLATIONS = {
+    "attention": "Attention of encoder and decoder under equal budgets (Table 6)",
+    "tasks": "Tasks that are learnt together (Table 5)",
+    "tokenizer": "Tokenizers by their reconstructions (Table 4)",
+    "design": "Extents of the window and stems of the decoder, which nobody has published",
+}
+
+
+def ablate(name: str, title: str) -> None:
+    """Define the session ``ablate-<name>``."""
+
+    def run_ablation(run: nox.Session) -> None:
+        install(run, "cluster")
+        python(
+            run, "-m", "evaluation", f"ablate-{name}", *run.posargs, success_codes=(0, 3)
+        )  # 3: the report says what is missing
+        if not {"-h", "--help"} & set(run.posargs):
+            python(run, "-m", "reports", "ablation", out_of(run, f"runs/ablate-{name}"))
+
+    run_ablation.__doc__ = (
+        f"{title}: cells that go on where they stopped; record, tables and figures to runs/ablate-{name}/."
+    )
+    session(f"ablate-{name}", default=False)(run_ablation)
+
+
+for _name, _title in ABLATIONS.items():
+    ablate(_name, _title)
 
 
 @session("tokenize", default=False)

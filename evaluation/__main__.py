@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from evaluation import all_tasks, compare, score, weights_command
+from evaluation.ablations import attention, design, tasks, tokenizers
 from evaluation.sessions import SESSIONS, run_session
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
@@ -18,6 +19,10 @@ COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("comman
 for _task in SESSIONS:
     COMMANDS.add(_task, (SESSIONS[_task].options, partial(run_session, SESSIONS[_task])))
 COMMANDS.add("all", (all_tasks.AllOptions, all_tasks.run))
+COMMANDS.add(attention.NAME, (attention.AttentionOptions, attention.run))
+COMMANDS.add(tasks.NAME, (tasks.TasksOptions, tasks.run))
+COMMANDS.add(tokenizers.NAME, (tokenizers.TokenizerOptions, tokenizers.run))
+COMMANDS.add(design.NAME, (design.DesignOptions, design.run))
 COMMANDS.add("score", (score.ScoreOptions, score.run))
 COMMANDS.add("compare", (compare.CompareOptions, compare.run))
 COMMANDS.add("weights", (weights_command.WeightsOptions, weights_command.run))
@@ -28,7 +33,7 @@ def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("python -m evaluation COMMAND [options]")
         for name in COMMANDS:
-            print(f"  {name:10} {(COMMANDS[name][0].__doc__ or '').splitlines()[0]}")
+            print(f"  {name:16} {(COMMANDS[name][0].__doc__ or '').splitlines()[0]}")
         return
     options, run = COMMANDS[arguments[0]]
     run(tyro.cli(options, args=arguments[1:], prog=f"python -m evaluation {arguments[0]}"))

@@ -63,6 +63,12 @@ def plain(value: Any) -> dict[str, Any]:
     return asdict(_decode(type(value), content, "record"))
 
 
+def decode(cls: type[T], content: Any) -> T:
+    """The ``cls`` that a JSON content, such as :func:`plain` gives, describes. ValueError, naming the place, where none."""
+    value: T = _decode(cls, json.loads(json.dumps(content, allow_nan=False)), cls.__name__)
+    return value
+
+
 def digest(content: Mapping[str, Any]) -> str:
     """Digest of a JSON content, whatever the order of its keys."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -129,6 +135,8 @@ def _is(hint: Any, value: object) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if is_dataclass(hint):
         return isinstance(value, dict)
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, list)
     return type(value) is hint
 
 

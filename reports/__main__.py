@@ -1,4 +1,4 @@
-"""``python -m reports run|all|speed|build|compare``: records to tables, figures and pages. ``--help`` after each says more."""
+"""``python -m reports run|all|speed|ablation|build|compare``: records to tables, figures and pages; each has ``--help``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tyro
 
+from evaluation.ablations.record import read_ablation
 from evaluation.records import Record, read_record
 from nuwa.errors import run_cli
 from reports import render
@@ -15,7 +16,9 @@ from reports.compare import compare as compare_records
 from reports.compare import text as comparison_text
 from reports.write import (
     collect,
+    collect_ablations,
     collect_speed,
+    write_ablation_report,
     write_all_reports,
     write_all_tables,
     write_run_report,
@@ -56,6 +59,20 @@ def speed(folder: tyro.conf.Positional[Path]) -> None:
     _print_paths(paths)
 
 
+def ablation(folder: tyro.conf.Positional[Path]) -> None:
+    """Write the tables, the figures and the page of an ablation into its folder; exit code 1 where a cell is missing.
+
+    Args:
+        folder: the ablation's folder, such as runs/ablate-attention, which holds record.json.
+    """
+    tables, paths = write_ablation_report(folder)
+    print("\n".join(render.text(table) for table in tables))
+    _print_paths(paths)
+    if missing := read_ablation(folder / "record.json").missing:
+        print("\n".join(f"missing: {each.id}: {each.reason}" for each in missing))
+        raise SystemExit(1)
+
+
 def build(
     records: Path = ROOT / "reports" / "records", runs: Path = ROOT / "runs", out: Path = ROOT / "runs" / "report"
 ) -> None:
@@ -68,10 +85,14 @@ def build(
         runs: folder of runs, */record.json.
         out: where the tables and index.html go.
     """
-    found, benchmarks = collect(records, runs), collect_speed(records, runs)
-    notes = [] if found else [f"No record under {records.name}/ or {runs.name}/."]
-    paths = write_all_tables(found, out, notes, benchmarks)
-    names = ", ".join(found) or "none, the tables show the published rows alone"
+    found, benchmarks, ablations = (
+        collect(records, runs),
+        collect_speed(records, runs),
+        collect_ablations(records, runs),
+    )
+    notes = [] if found or ablations else [f"No record under {records.name}/ or {runs.name}/."]
+    paths = write_all_tables(found, out, notes, benchmarks, ablations)
+    names = ", ".join([*found, *ablations]) or "none, the tables show the published rows alone"
     print(f"records: {names}")
     if benchmarks:
         print(f"benchmarks: {', '.join(benchmarks)}")
@@ -100,6 +121,7 @@ def main(arguments: list[str]) -> None:
         "run": run,
         "all": every,
         "speed": speed,
+        "ablation": ablation,
         "build": build,
         "compare": compare,
     }

@@ -44,6 +44,7 @@ TASKS = {
     "ti2i": "Text-guided image manipulation",
     "s2v": "Sketch to video",
     "tv2v": "Text-guided video manipulation",
+    "ablate-design": "Extent and stem",
 }
 
 
@@ -61,6 +62,8 @@ def leading_columns(task: str) -> tuple[str, ...]:
     """Metrics of the first table of ``task`` in order; all other metrics go to the second one."""
     if table := paper_table(task):
         return table.columns
+    if task.startswith("ablate-"):
+        return leading_columns("ablate-attention")
     if task.endswith("2v"):
         return tuple(dict.fromkeys(("FID-vid", "FVD", *_REGIONS, *_DETECTED, *_VIDEO)))
     return (*_FIDELITY, *_REGIONS, *_DETECTED, "SSIM")

@@ -10,12 +10,16 @@ from typing import TypeVar
 
 import pandas as pd
 
+from evaluation import records as run_records
 from evaluation import speed as speed_records
 from evaluation import strict
+from evaluation.ablations import record as ablation_records
+from evaluation.ablations.record import AblationRecord, read_ablation
 from evaluation.records import Record, read_record
 from evaluation.speed import SpeedRecord, read_speed
 from nuwa.files import atomic, write_text
-from reports import patterns, render, speed
+from reports import ablation, patterns, render, speed
+from reports.ablation_figures import curve_panels, quality_panels
 from reports.columns import PAPER_TABLES, TASKS, paper_table, title_of
 from reports.figures import panels, sheet
 from reports.page import Extra, Section, build_page, drawn_twice, figures, run_page
@@ -26,7 +30,7 @@ from reports.speed_figures import cost_panels, decoding_panels
 from reports.style import LIGHT, png
 from reports.tables import Table, build_tables, tidy
 
-R = TypeVar("R", Record, SpeedRecord)
+R = TypeVar("R", Record, SpeedRecord, AblationRecord)
 
 
 def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
@@ -97,11 +101,37 @@ def write_speed_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path
     return tables, _write_speed(folder, "", record)
 
 
+def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
+    """Write the tables, the figures and the page of the ablation in ``folder`` into it; return its tables and the files.
+
+    The files are ``table.md``, ``.csv`` and ``.tex`` (scores above the published rows, differences from the first row,
+    costs), ``seeds.csv`` (every number of every seed), ``quality.png`` (quality against compute, losses) and
+    ``report/index.html``.
+    ValueError where the record is missing or damaged.
+    """
+    folder, published = Path(folder), load_published()
+    if not (folder / "record.json").is_file():
+        raise ValueError(
+            f"{folder}: expected an ablation's folder with record.json, got none; run nox -s ablate-… first"
+        )
+    found = read_ablation(folder / "record.json")
+    records = {found.name: ablation.as_record(found)}
+    tables = ablation.tables(found, published)
+    paths = _write_tables(folder / "table", tables, records, found.task, published)
+    paths += _write_ablation(folder, "", found)
+    scores = build_tables(records, found.task, published)
+    section = Section(title=title_of(found.task), tables=scores)
+    page = folder / "report" / "index.html"
+    write_text(page, build_page(records, [section], [], [_extra(found)], title=title_of(found.task)))
+    return tables, [*paths, page]
+
+
 def write_all_tables(
     records: Mapping[str, Record],
     out: Path,
     notes: Sequence[str] = (),
     benchmarks: Mapping[str, SpeedRecord] | None = None,
+    ablations: Mapping[str, AblationRecord] | None = None,
 ) -> list[Path]:
     """Write every table of the paper, ours above the published rows, into ``out``; return the files.
 
@@ -109,7 +139,8 @@ def write_all_tables(
     benchmark its tables and plots under its own name, every attention variant a drawing of its pattern
     (``attention-nearby3d.png``), all together ``index.html``.
     """
-    published = load_published()
+    published, ablations = load_published(), ablations or {}
+    records = {**records, **{name: ablation.as_record(found) for name, found in ablations.items()}}
     tasks = dict.fromkeys([*(table.task for table in PAPER_TABLES), *(record.task for record in records.values())])
     sections, paths = [], []
     for task in tasks:
@@ -120,8 +151,11 @@ def write_all_tables(
         paths += _write_tables(stem, tables, ours, task, published)
         sections.append(Section(title=title_of(task), tables=tables))
     extras = []
+    for name, found in ablations.items():
+        paths += _write_ablation(out, f"{_slug(name)}-", found)
+        extras.append(_extra(found))
     for name, benchmark in (benchmarks or {}).items():
-        slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        slug = _slug(name)
         paths += _write_speed(out, f"{slug}-", benchmark)
         extras.append(
             Extra(
@@ -153,29 +187,62 @@ def write_all_tables(
 
 
 def collect(records: Path, runs: Path) -> dict[str, Record]:
-    """The records ``records/*.json`` and ``runs/*/record.json`` by name, each content once; benchmarks' are left out.
+    """The records ``records/*.json`` and ``runs/*/record.json`` by name, each content once; those of runs alone.
 
     A later record whose name is taken gets its file's or folder's name behind it. ValueError where one is damaged.
     """
-    return _collect(records, runs, read_record, speed=False)
+    return _collect(records, runs, read_record, run_records.SCHEMA)
 
 
 def collect_speed(records: Path, runs: Path) -> dict[str, SpeedRecord]:
     """The benchmarks' records in the same places, by name in the same way."""
-    return _collect(records, runs, read_speed, speed=True)
+    return _collect(records, runs, read_speed, speed_records.SCHEMA)
 
 
-def _collect(records: Path, runs: Path, read: Callable[[Path], R], speed: bool) -> dict[str, R]:
+def collect_ablations(records: Path, runs: Path) -> dict[str, AblationRecord]:
+    """The ablations' records in the same places, by name in the same way."""
+    return _collect(records, runs, read_ablation, ablation_records.SCHEMA)
+
+
+def _collect(records: Path, runs: Path, read: Callable[[Path], R], schema: str) -> dict[str, R]:
     places = [(path, path.stem) for path in sorted(records.glob("*.json"))]
     places += [(path, f"{runs.name}/{path.parent.name}") for path in sorted(runs.glob("*/record.json"))]
     found: dict[str, R] = {}
     for path, place in places:
-        if (strict.schema_of(path) == speed_records.SCHEMA) != speed:
-            continue
+        found_schema = strict.schema_of(path)
+        if found_schema != schema and (schema != run_records.SCHEMA or found_schema in _OTHERS):
+            continue  # what is of no known schema is read as a run's and refused
         record = read(path)
         if record not in found.values():
             found[f"{record.name} ({place})" if record.name in found else record.name] = record
     return found
+
+
+_OTHERS = (speed_records.SCHEMA, ablation_records.SCHEMA)
+
+
+def _extra(found: AblationRecord) -> Extra:
+    """The part of a page that the scores of an ablation do not say: what differs significantly, and what it costs."""
+    made = (ablation.differences_table(found), ablation.costs_table(found))
+    return Extra(
+        title=f"{title_of(found.task)}: differences and costs",
+        slug=_slug(found.name),
+        text=f"Every row was trained and scored alike on {found.scored}, with the seeds {', '.join(map(str, found.seeds))}.",
+        tables=tuple(table for table in made if table is not None),
+        figures=tuple(figures([*quality_panels(found), *curve_panels(found)])),
+    )
+
+
+def _write_ablation(folder: Path, prefix: str, found: AblationRecord) -> list[Path]:
+    paths = [folder / f"{prefix}seeds.csv"]
+    write_text(paths[0], ablation.csv(found))
+    if parts := [*quality_panels(found), *curve_panels(found)]:
+        paths.append(_write_bytes(folder / f"{prefix}quality.png", png(sheet(parts, LIGHT, columns=2))))
+    return paths
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _write_speed(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:

@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
+from evaluation.metrics.base import Estimate
 from evaluation.provenance import Provenance, peak_memory, provenance
 from evaluation.records import DatasetInfo, ModelInfo, Record, Row, Scalar, Skipped, write_record
+from evaluation.replicates import REPLICATES, Replicates, write_replicates
 from evaluation.sessions.route import decoding
 from evaluation.sessions.training import Training, most, read_training, train
 from nuwa import files
@@ -97,6 +99,7 @@ class Run:
     rows: list[Row] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
+    replicates: Replicates = field(default_factory=dict)
 
     @classmethod
     def begin(cls, task: str, options: SessionOptions) -> Run:
@@ -163,6 +166,11 @@ class Run:
         began = time.monotonic()
         yield
         self.timings_s[stage] = round(self.timings_s.get(stage, 0.0) + time.monotonic() - began, 2)
+
+    def keep(self, row: str, found: Iterable[Estimate]) -> None:
+        """Keep the bootstrap replicates of a row, so that it can be paired with the same row of another run."""
+        for each in found:
+            self.replicates[row, each.name, each.protocol] = each.replicates
 
     def skip(self, name: str, reason: str) -> None:
         """Name something that is not in the numbers."""
@@ -251,7 +259,7 @@ class Run:
         )
 
     def write(self, dataset: Captioned, model: ModelInfo) -> Record:
-        """Write ``record.json`` and return it."""
+        """Write ``replicates.npz`` and ``record.json`` and return the record."""
         peak = peak_memory(self.device)
         about = {name: str(getattr(dataset, name)) for name in ("name", "version", "split", "fingerprint")}
         record = Record(
@@ -265,5 +273,6 @@ class Run:
             skipped=tuple(self.skipped),
             **vars(self.about),
         )
+        write_replicates(self.out / REPLICATES, self.replicates)
         write_record(self.out / "record.json", record)
         return record

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from evaluation.metrics.base import ProtocolMetric
+from evaluation.metrics.base import Estimate, ProtocolMetric
 from evaluation.records import MetricValue
 from evaluation.sessions.samples import Samples
 
@@ -76,9 +76,9 @@ class Measures:
             if feed is not None and not lacking:
                 feed(metric, samples)
 
-    def against(self, reference: Measures) -> list[MetricValue]:
+    def against(self, reference: Measures) -> list[Estimate]:
         """All numbers; a metric that so few samples do not allow is named in ``impossible`` and left out."""
-        found = []
+        found: list[Estimate] = []
         for measure, metric, theirs in zip(self.measures, self.metrics, reference.metrics, strict=True):
             if self._lacking & set(measure.needs):
                 continue
@@ -92,7 +92,7 @@ class Measures:
                     found += whole.curve()  # type: ignore[operator]  # metrics of pairs have one
             except ValueError as error:
                 self.impossible[whole.protocol.id] = str(error)
-        return [estimate.record for estimate in found]
+        return found
 
     def parts(self) -> Mapping[str, Sequence[MetricValue]]:
         """None."""

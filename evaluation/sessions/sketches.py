@@ -17,6 +17,7 @@ from evaluation.metrics import (
     FrequencyWeightedIoU,
     PixelAccuracy,
 )
+from evaluation.metrics.base import Estimate
 from evaluation.protocols import segments, sprites
 from evaluation.records import MetricValue
 from evaluation.sessions.base import Run
@@ -103,14 +104,21 @@ def rebuilt(state: Run, data: Splits) -> Callable[[Nuwa, Samples], Sequence[Metr
     return partial(_rebuilt, class_set=data.class_set)
 
 
-def _rebuilt(system: Nuwa, samples: Samples, *, class_set: str, batch: int = AT_ONCE) -> list[MetricValue]:
+def _rebuilt(system: Nuwa, samples: Samples, *, class_set: str) -> list[MetricValue]:
+    return [estimate.record for estimate in rebuilt_estimates(system, samples, class_set=class_set)]
+
+
+def rebuilt_estimates(system: Nuwa, samples: Samples, *, class_set: str, batch: int = AT_ONCE) -> list[Estimate]:
+    """PA and FWIoU of the sketches of samples as their tokenizer gives them back. ValueError for classes without a protocol."""
+    if class_set not in segments.PA:
+        raise ValueError(f"PA and FWIoU: expected classes of {', '.join(segments.PA)}, got {class_set or 'others'!r}")
     assert system.sketch_tokenizer is not None  # tasks of sketches have one
     metrics = (PixelAccuracy(segments.PA[class_set]), FrequencyWeightedIoU(segments.FWIOU[class_set]))
     for maps in samples.truth["maps"].split(batch):
         again = system.sketch_tokenizer.decode(system.sketch_tokenizer.encode(maps.to(system.device))).cpu()
         for metric in metrics:
             metric.update(again if maps.dim() == 4 else again[:, 0], maps)
-    return [estimate.record for metric in metrics for estimate in metric.estimates()]
+    return [estimate for metric in metrics for estimate in metric.estimates()]
 
 
 def coloured(samples: Samples) -> Tensor:

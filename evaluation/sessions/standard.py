@@ -18,6 +18,7 @@ from evaluation.sessions.samples import Samples
 from evaluation.sessions.splits import SPLITS, Split, Splits, SplitsOptions
 from evaluation.sessions.table import Scorer, Table
 from nuwa.data.video import FrameRule
+from nuwa.registry import suggest
 from nuwa.sampling import Sampling
 from nuwa.system import Nuwa, untrained
 from nuwa.tasks import TASKS
@@ -38,6 +39,9 @@ class SplitOptions(SessionOptions):
     root: Path | None = None  # folder of the dataset, where it is one of files
     num: int | None = None  # samples to score of each split; 512 of sprites and all of files where not given
     fps: float = 2.5  # frames a second that are read of clips of files
+    way: str | None = None  # ask the model in this way alone, such as "sketch alone"; in all ways where not given
+    unseen: bool = True  # score the other splits too, such as combinations that training never shows
+    untrained: bool = True  # a row of the same model with random weights: the ceiling
 
     def check(self) -> None:
         """ValueError where an option is out of its range."""
@@ -75,6 +79,8 @@ def read(state: Run) -> Splits:
         data = SPLITS[options.data](asked)
     if TASKS[state.task].text == "caption" and data.wordless:
         raise ValueError(f"{options.data}: expected captions for {state.task}, found none; eval-v2v needs no words")
+    if not options.unseen:
+        data = replace(data, splits=data.splits[:1])
     state.skip_all(each for split in data.splits for each in split.dataset.skipped)
     state.skip_all(data.notes)
     if data.classes is not None:
@@ -106,6 +112,9 @@ def score(
         rebuilt: more numbers for the row of the tokenizer's reconstruction.
         before: columns of the sheet before the real samples.
     """
+    options = state.options
+    assert isinstance(options, SplitOptions)
+    ways = _chosen(ways, options.way)
     system = state.trained(data.training)
     state.skip_all(replace(each, reason=f"not trained on: {each.reason}") for each in data.broken)
     sampling = state.sampling
@@ -132,7 +141,7 @@ def score(
         easy = {name: pixels(test) for name, pixels in (baselines or {}).items()}
         for name, pixels in easy.items():
             table.add(name, "baseline", test.showing(pixels))
-        if is_first:
+        if is_first and options.untrained:
             with state.timed("sample"):
                 unguided = replace(sampling, guidance=1.0)  # there is nothing to guide by
                 random = _draw(untrained(system), test, ways[0], unguided, f"{kind}, untrained")
@@ -147,6 +156,20 @@ def score(
     shown = {name: torch.cat([columns[name] for _, columns in sheets]) for name in sheets[0][1]}
     save_sheet(state.out / "samples", _together([samples for samples, _ in sheets]), shown)
     return state.write(data.splits[0].dataset, state.model(system))
+
+
+def _chosen(ways: Sequence[Way], name: str | None) -> Sequence[Way]:
+    """The way of that name, all of them where it is None. ValueError for one that there is not."""
+    if name is None:
+        return ways
+    by_name = {way.name: way for way in ways}
+    if name not in by_name:
+        known = [name for name in by_name if name]
+        raise ValueError(
+            f"way: expected {' or '.join(map(repr, known)) or 'none, since there is one way alone'}, got {name!r}"
+            f"{suggest(name, known)}"
+        )
+    return [by_name[name]]
 
 
 @dataclass(frozen=True)

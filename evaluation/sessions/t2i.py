@@ -13,6 +13,7 @@ from torch import Tensor
 from evaluation import judges
 from evaluation.data import DATASETS, DataOptions, EvaluationData, Pictures
 from evaluation.metrics import PictureScorer, best_of, caption_scores
+from evaluation.metrics.base import Estimate
 from evaluation.metrics.codebook import codebook_usage
 from evaluation.protocols import sprites
 from evaluation.records import MetricValue, ModelInfo, Record, Scalar
@@ -72,9 +73,9 @@ class CaptionedScorer:
         group = None if scenes is None else [GROUPS[int(count > 1)] for count in scenes.num_objects]
         self.pictures.update(samples.pixels, samples.captions, scenes, group)
 
-    def against(self, reference: CaptionedScorer) -> Sequence[MetricValue]:
+    def against(self, reference: CaptionedScorer) -> Sequence[Estimate]:
         """All numbers."""
-        return self.pictures.against(reference.pictures)
+        return self.pictures.estimates(reference.pictures)
 
     @property
     def impossible(self) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
+from evaluation.metrics.base import Estimate
 from evaluation.records import MetricValue, Role, Row, Scalar
 from evaluation.sessions.base import Run
 from evaluation.sessions.samples import Samples
@@ -23,8 +24,8 @@ class Scorer(typing.Protocol):
     def update(self, samples: Samples, *, real: bool) -> None:
         """Judge a batch on the table's device; ``real`` where it belongs to the reference."""
 
-    def against(self, reference: typing.Self) -> Sequence[MetricValue]:
-        """All numbers beside the reference's scorer."""
+    def against(self, reference: typing.Self) -> Sequence[Estimate]:
+        """All numbers beside the reference's scorer, with the replicates that pair them with another model's."""
 
     @property
     def impossible(self) -> Mapping[str, str]:
@@ -61,7 +62,9 @@ class Table(Generic[S]):
         """Score samples as one row, followed by those of their parts; ``extra`` numbers were made elsewhere."""
         scorer, settings = self._judge(f"judge {name}", samples, real=False), dict(sampling or {})
         with self.run.timed("score"):
-            metrics = (*scorer.against(self.reference), *extra)
+            found = scorer.against(self.reference)
+            self.run.keep(name, found)
+            metrics = (*(estimate.record for estimate in found), *extra)
             for each, why in scorer.impossible.items():
                 self.run.skip(f"{each} of {name}", why)
             self.run.rows.append(Row(name=name, role=role, sampling=settings, metrics=metrics))

@@ -1,4 +1,4 @@
-"""Networks with random weights in the formats of the published files, and pictures that tell them apart."""
+"""Networks with random weights in the formats of the published files, pictures that tell them apart, a small checkpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from evaluation.judges.clip import clip_model
 from evaluation.protocols import Protocol
 from evaluation.weights import WeightFile
 from nuwa.files import sha256
+from nuwa.presets import PRESETS
 from nuwa.registry import Registry
+from nuwa.training.on_sprites import sprites_data
+from nuwa.training.prepare import prepare
 
 CLIPS = {  # image resolution, patch, embedding: those of the published ones, the rest is small
     "clip-vit-b-32": (224, 32, 512),
@@ -178,3 +181,13 @@ def of_random_weights() -> Callable[..., Any]:
         return dataclasses.replace(protocol, weights_sha256=sha256(path), **changes)
 
     return change
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a model of the preset ``smoke``: real in every part, all tasks, and too short to mean anything."""
+    preset, folder = PRESETS["smoke"](), tmp_path_factory.mktemp("smoke")
+    size_px = preset.tokenizer.model.size_px
+    data = sprites_data(size_px, preset.frames, num_held_out=16, num_captions=2000)
+    prepare(preset, data, folder / "training", torch.device("cpu")).save_pretrained(folder / "checkpoint")
+    return folder / "checkpoint"

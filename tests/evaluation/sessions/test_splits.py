@@ -15,6 +15,7 @@ from PIL import Image
 from evaluation.__main__ import main
 from evaluation.protocols import PROTOCOLS
 from evaluation.records import Record, read_record
+from evaluation.replicates import REPLICATES, read_replicates
 from evaluation.sessions import SESSIONS, splits
 from nuwa import Nuwa
 from nuwa.data.sprites.clip_dataset import SpritesClips
@@ -120,6 +121,29 @@ def test_real_samples_are_better_than_an_untrained_model(score: Score, task: str
     for row in (f"real {kind}", f"real {kind}{UNSEEN}"):
         real = values(record, row)[metric]
         assert real > worst if higher else real < worst
+
+
+def test_one_way_on_one_split_without_the_ceiling(score: Score) -> None:
+    whole, part = score("s2v"), score("s2v", way="sketch alone", unseen=False, untrained=False)
+    model = "NÜWA smoke, sketch alone"
+    assert [row.name for row in record_of(part).rows] == [model, "real clips", "reconstruction"]
+    assert values(record_of(part), model) == values(record_of(whole), model)
+    kept, again = (read_replicates(folder / REPLICATES) for folder in (whole, part))
+    assert {row for row, _, _ in again} == {model, "real clips", "reconstruction"}
+    assert {metric for row, metric, _ in again if row == model} == METRICS["s2v"]
+    assert all(np.array_equal(kept[key], drawn) for key, drawn in again.items())
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("s2v", "way: expected 'with caption' or 'sketch alone', got 'sketch'; did you mean 'sketch alone'"),
+        ("t2v", "way: expected none, since there is one way alone, got 'sketch'"),
+    ],
+)
+def test_a_way_that_there_is_not(score: Score, task: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        score(task, way="sketch")
 
 
 def test_real_clips_do_what_their_captions_say(score: Score) -> None:

@@ -1,0 +1,168 @@
+"""Tables, figures and the page of an ablation, from its record alone."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import made_ablations as made
+import pandas as pd
+import pytest
+
+from evaluation.ablations.record import AblationRecord, write_ablation
+from evaluation.records import Skipped
+from reports import ablation as tables
+from reports import render
+from reports.__main__ import main
+from reports.ablation_figures import curve_panels, quality_panels
+from reports.write import collect, collect_ablations, write_ablation_report, write_all_tables
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> AblationRecord:
+    return made.ablation(tmp_path_factory.mktemp("cells"))
+
+
+def test_our_means_stand_above_the_published_rows(record: AblationRecord, published: pd.DataFrame) -> None:
+    scores, differences, costs = tables.tables(record, published)
+    assert scores.title == "Attention (layout of Table 6)"
+    assert [column.metric for column in scores.columns] == ["FID-vid", "Detected PA"]
+    models, references, theirs = scores.groups
+    assert [row.name for row in models.rows] == [
+        "NÜWA-FF (encoder full, decoder full)",
+        "NÜWA-FN (encoder full, decoder nearby3d 3×3×3)",
+        "NÜWA-NN (encoder nearby3d 3×3×3, decoder nearby3d 3×3×3)",
+    ]
+    assert [row.name for row in references.rows] == ["real clips"]
+    assert theirs.kind == "published"
+    assert len(theirs.rows) == 5
+    assert all(cell is None or cell.mark is None for row in theirs.rows for cell in row.cells)
+    first = models.rows[0].cells[0]
+    assert first is not None
+    assert first.value == record.rows[0].scores[0].mean
+    assert any("Mean of 3 trainings (seeds 0, 1, 2)" in note for _, note in scores.notes)
+    assert (differences.slug, costs.slug) == ("ablate-attention-differences", "ablate-attention-costs")
+
+
+def test_what_is_not_significant_is_said_in_words(record: AblationRecord) -> None:
+    table = tables.differences_table(record)
+    assert table is not None
+    by_name = {row.name: row.cells[0] for row in table.groups[0].rows}
+    assert list(by_name) == ["NÜWA-FN", "NÜWA-NN"]
+    clear = by_name["NÜWA-FN"]
+    assert clear is not None
+    assert clear.text.startswith("-1.0")
+    said = [
+        cell.text.startswith("no significant difference: ")
+        for row in table.groups[0].rows
+        for cell in row.cells
+        if cell
+    ]
+    found = [score.versus.is_significant for row in record.rows[1:] for score in row.scores if score.versus is not None]
+    assert said == [not each for each in found]
+    assert len(set(said)) == 2
+
+
+def test_one_row_has_no_differences(record: AblationRecord) -> None:
+    assert tables.differences_table(replace(record, rows=record.rows[:1])) is None
+
+
+def test_one_seed_says_so(record: AblationRecord) -> None:
+    rows = tuple(replace(row, seeds=row.seeds[:1]) for row in record.rows)
+    notes = {row.sampling["note"] for row in tables.as_record(replace(record, rows=rows)).rows if row.role == "model"}
+    assert notes == {"One training; the interval is over samples alone and says nothing of other trainings."}
+
+
+def test_costs_that_nobody_measured_are_no_table(record: AblationRecord) -> None:
+    rows = tuple(replace(row, costs=None) for row in record.rows)
+    assert tables.costs_table(replace(record, rows=rows)) is None
+    assert not list(quality_panels(replace(record, rows=rows)))
+
+
+def test_costs(record: AblationRecord) -> None:
+    table = tables.costs_table(record)
+    assert table is not None
+    assert [cell.text for cell in table.groups[0].rows[0].cells if cell is not None] == [
+        "0.55", "0.900", "0.300", "4,000", "2.500", "320", "1.25",
+    ]  # fmt: skip
+
+
+def test_every_number_of_every_seed_is_in_the_csv(record: AblationRecord) -> None:
+    frame = pd.read_csv(io.StringIO(tables.csv(record)))
+    assert len(frame) == 6
+    first = frame[(frame["row"] == "NÜWA-FN") & (frame["metric"] == "FID-vid")].iloc[0]
+    assert tuple(map(float, first["values"].split())) == record.rows[1].scores[0].values
+    assert first["difference"] == pytest.approx(record.rows[1].scores[0].versus.value)  # type: ignore[union-attr]
+    assert frame["p_holm"].isna().sum() == 2
+
+
+def test_quality_against_compute(record: AblationRecord) -> None:
+    panels = list(quality_panels(record))
+    assert [panel.title for panel in panels] == [
+        "FID-vid ↓ against compute",
+        "FID-vid ↓ against compute",
+        "Detected PA ↑ against compute",
+        "Detected PA ↑ against compute",
+    ]
+    assert "FF: 0.9, " in panels[0].alt
+    assert "FF: 2.5, " in panels[1].alt
+
+
+def test_losses_of_all_rows_are_one_panel(record: AblationRecord) -> None:
+    (panel,) = curve_panels(record)
+    assert panel.alt.endswith("at the end NÜWA-FF 2.200; NÜWA-FN 2.200; NÜWA-NN 2.200.")
+    assert not list(curve_panels(replace(record, rows=tuple(replace(row, curves=()) for row in record.rows))))
+
+
+def test_the_report_of_a_folder(record: AblationRecord, tmp_path: Path) -> None:
+    write_ablation(tmp_path / "record.json", record)
+    _, paths = write_ablation_report(tmp_path)
+    names = ["table.md", "table.csv", "table.tex", "seeds.csv", "quality.png", "report/index.html"]
+    assert [str(path.relative_to(tmp_path)) for path in paths] == names
+    contents = {name: (tmp_path / name).read_bytes() for name in names}
+    for name in ("table.md", "report/index.html"):
+        text = contents[name].decode()
+        assert "NÜWA-FN (encoder full, decoder nearby3d 3×3×3)" in text
+        assert "no significant difference: " in text
+        assert "33.63" in text  # a published row
+    assert contents["quality.png"].startswith(b"\x89PNG")
+    write_ablation_report(tmp_path)
+    assert {name: (tmp_path / name).read_bytes() for name in names} == contents
+
+
+def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected an ablation's folder with record"):
+        write_ablation_report(tmp_path)
+
+
+def test_ablations_are_among_all_tables(record: AblationRecord, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    write_ablation(runs / "ablate-attention" / "record.json", record)
+    assert not collect(tmp_path / "records", runs)
+    found = collect_ablations(tmp_path / "records", runs)
+    assert found == {"ablate-attention": record}
+    paths = {path.name for path in write_all_tables({}, tmp_path / "out", [], None, found)}
+    assert {"ablate-attention-seeds.csv", "ablate-attention-quality.png", "table6-ablate-attention.md"} <= paths
+    text = (tmp_path / "out" / "table6-ablate-attention.md").read_text(encoding="utf-8")
+    assert "NÜWA-FN (encoder full, decoder nearby3d 3×3×3)" in text
+    assert "Attention: differences and costs" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_tables_as_text_and_latex(record: AblationRecord, published: pd.DataFrame) -> None:
+    made_tables = tables.tables(record, published)
+    assert "NÜWA-FF (encoder full, decoder full)" in render.text(made_tables[0])
+    assert r"\label{tab:ablate-attention-differences}" in render.latex(made_tables)
+
+
+def test_the_command_says_what_is_missing_and_fails(
+    record: AblationRecord, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = replace(record, missing=(Skipped(id="NÜWA-FN, seed 2", reason="out of memory"),))
+    write_ablation(tmp_path / "record.json", lost)
+    with pytest.raises(SystemExit) as ended:
+        main(["ablation", str(tmp_path)])
+    assert ended.value.code == 1
+    out = capsys.readouterr().out
+    assert "missing: NÜWA-FN, seed 2: out of memory" in out
+    assert str(tmp_path / "report" / "index.html") in out
