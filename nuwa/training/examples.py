@@ -46,7 +46,9 @@ class Chances:
     dropped: Tensor  # (b,) bool: learns without its words and its sketch
     wordless: Tensor  # (b,) bool: learns without its words, where a task can do without
     keys: np.ndarray  # (b,) whole numbers; holes are a function of them
-    batch: int  # the first key of the whole batch, of which this may be a part; the number of given frames follows from it
+    batch: (
+        int  # the first key of the whole batch, of which this may be a part; the number of given frames follows from it
+    )
 
 
 class Examples:
