@@ -51,7 +51,8 @@ def spread(
     for layer in layers:
         fully_shard(layer, mesh=mesh)
     # Everything is sharded between steps, so that it can be read and written.
-    return fully_shard(module, mesh=mesh, reshard_after_forward=True)
+    fully_shard(module, mesh=mesh, reshard_after_forward=True)
+    return module
 
 
 def alone(module: nn.Module) -> AbstractContextManager[Any]:
