@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,8 +75,13 @@ class Failed:
 
 
 def slug(text: str) -> str:
-    """``text`` as part of a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "cell"
+    """``text`` as part of a file name.
+
+    >>> slug("NÜWA-FN, 3×3")
+    'nuwa-fn-3-3'
+    """
+    plain = "".join(char for char in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(char))
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "cell"
 
 
 def prepare(cell: Cell, cells: Path) -> Path:

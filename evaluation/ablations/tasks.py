@@ -8,6 +8,7 @@ from pathlib import Path
 from evaluation.ablations.ending import finish
 from evaluation.ablations.grids import Choice, GridOptions, run_grid
 from evaluation.ablations.record import AblationRecord
+from evaluation.records import Scalar
 from nuwa.training.mixture import Mixture
 
 NAME = "ablate-tasks"
@@ -42,6 +43,6 @@ def choices(options: TasksOptions) -> list[Choice]:
         training = setting.resolve().transformer
         mixture = Mixture(training.tasks, training.steps, lead=training.lead)
         taken = sum(mixture[step].task.name == "t2v" for step in range(training.steps))
-        said = {"tasks": " + ".join(task.upper() for task in tasks), "T2V steps": taken}
+        said: dict[str, Scalar] = {"tasks": " + ".join(task.upper() for task in tasks), "T2V steps": taken}
         found.append(Choice(name=name, said=said, setting=setting))
     return found
