@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 
 
