@@ -10,7 +10,7 @@ from torch import Tensor
 
 from evaluation.records import Record
 from evaluation.sessions import standard
-from evaluation.sessions.base import Run, SessionOptions
+from evaluation.sessions.base import Run
 from evaluation.sessions.measures import Measure, Measures
 from evaluation.sessions.routes import routes, shown, staying
 from evaluation.sessions.samples import Samples
@@ -22,10 +22,9 @@ from nuwa.training.on_sprites import sprites_data
 
 
 @dataclass(frozen=True, kw_only=True)
-class EditOptions(SessionOptions):
+class EditOptions(standard.RowOptions):
     """What both sessions take."""
 
-    preset: str = "tiny"  # sizes and training of the model: tiny, or smoke (seconds, for trying things out)
     num: int | None = None  # edits to score of each split; 512 where not given
 
 
@@ -59,7 +58,9 @@ def read_edits(state: Run) -> Splits:
     limits, splits = state.limits, []
     notes: list[Skipped] = []
     frames = limits.grid.t if TASKS[state.task].target == "clip" else None
-    for name, suffix in (("test-seen", ""), ("test-unseen", ", unseen combinations")):
+    assert isinstance(state.options, EditOptions)
+    named = (("test-seen", ""), ("test-unseen", ", unseen combinations"))
+    for name, suffix in named if state.options.unseen else named[:1]:
         test, real = (
             SpritesEdits(name, state.options.num or NUM, frames, limits.size_px, take=take) for take in (0, 1)
         )

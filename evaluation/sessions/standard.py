@@ -31,17 +31,23 @@ Pixels = Callable[[Samples], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitOptions(SessionOptions):
-    """What a session takes that scores every split of a dataset."""
+class RowOptions(SessionOptions):
+    """Which rows a session with several splits has."""
 
     preset: str = "tiny"  # sizes and training of the model: tiny, or smoke (seconds, for trying things out)
+    way: str | None = None  # ask the model in this way alone, such as "sketch alone"; in all ways where not given
+    unseen: bool = True  # score the other splits too, such as combinations that training never shows
+    untrained: bool = True  # a row of the same model with random weights: the ceiling
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitOptions(RowOptions):
+    """What a session takes that scores every split of a dataset."""
+
     data: str = "sprites"  # what to train on and to score against: sprites, or a dataset of files by its reader's name
     root: Path | None = None  # folder of the dataset, where it is one of files
     num: int | None = None  # samples to score of each split; 512 of sprites and all of files where not given
     fps: float = 2.5  # frames a second that are read of clips of files
-    way: str | None = None  # ask the model in this way alone, such as "sketch alone"; in all ways where not given
-    unseen: bool = True  # score the other splits too, such as combinations that training never shows
-    untrained: bool = True  # a row of the same model with random weights: the ceiling
 
     def check(self) -> None:
         """ValueError where an option is out of its range."""
@@ -113,7 +119,7 @@ def score(
         before: columns of the sheet before the real samples.
     """
     options = state.options
-    assert isinstance(options, SplitOptions)
+    assert isinstance(options, RowOptions)
     ways = _chosen(ways, options.way)
     system = state.trained(data.training)
     state.skip_all(replace(each, reason=f"not trained on: {each.reason}") for each in data.broken)

@@ -65,9 +65,13 @@ class TestEveryTask:
         one, same = draw(name, dropout=0.5, wordless=0.5), draw(name, dropout=0.5, wordless=0.5)
         for key, value in vars(one).items():
             assert torch.equal(value, getattr(same, key)) if isinstance(value, torch.Tensor) else True, key
-        others = [draw(name, step=4), draw(name, seed=1)]
         if one.known is not None:
-            assert all(other.known is not None and not torch.equal(other.known, one.known) for other in others)
+            steps, seeds = (
+                (draw(name, step=step).known for step in range(4, 12)),
+                (draw(name, seed=n).known for n in range(1, 9)),
+            )
+            for others in (steps, seeds):
+                assert any(other is not None and not torch.equal(other, one.known) for other in others)
 
     def test_without_its_conditions(self, name: str) -> None:
         """Words and sketch go together; tasks with neither have nothing to be dropped."""

@@ -100,7 +100,7 @@ def test_the_usual_number_of_given_frames(t: int) -> None:
     """The mean of what training draws."""
     examples, grid = SimpleNamespace(seed=0), Grid(t, 1, 1)
     keys = np.arange(4000).reshape(1000, 4)
-    drawn = [int(Examples._known(examples, TASKS["v2v"], grid, batch)[0].sum()) for batch in keys]  # type: ignore[arg-type, index]
+    drawn = [int(Examples._known(examples, TASKS["v2v"], grid, each, each[0])[0].sum()) for each in keys]  # type: ignore[arg-type, index]
     assert usual_frames(grid) == pytest.approx(np.mean(drawn), abs=0.51)
     assert max(drawn) == reads(TASKS["v2v"], dataclasses.replace(config_of(), grid=grid))["partial"].t == t - 1
 
