@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from functools import partial
-from typing import Any
-
-import tyro
 
 from evaluation import all_tasks, compare, score, weights_command
 from evaluation.ablations import attention, design, tasks, tokenizers
 from evaluation.sessions import SESSIONS, run_session
+from nuwa.commands import Command, run_command
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
 
-COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
+COMMANDS: Registry[Command] = Registry("command")
 for _task in SESSIONS:
     COMMANDS.add(_task, (SESSIONS[_task].options, partial(run_session, SESSIONS[_task])))
 COMMANDS.add("all", (all_tasks.AllOptions, all_tasks.run))
@@ -30,13 +27,7 @@ COMMANDS.add("weights", (weights_command.WeightsOptions, weights_command.run))
 
 def main(arguments: list[str]) -> None:
     """Run the command that comes first among ``arguments`` with the options behind it."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("python -m evaluation COMMAND [options]")
-        for name in COMMANDS:
-            print(f"  {name:16} {(COMMANDS[name][0].__doc__ or '').splitlines()[0]}")
-        return
-    options, run = COMMANDS[arguments[0]]
-    run(tyro.cli(options, args=arguments[1:], prog=f"python -m evaluation {arguments[0]}"))
+    run_command("python -m evaluation", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

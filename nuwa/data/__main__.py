@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
-import tyro
-
+from nuwa.commands import Command, run_command
 from nuwa.data.check import CheckOptions
 from nuwa.data.check import run as run_check
 from nuwa.errors import run_cli
 from nuwa.registry import Registry
 
-COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
+COMMANDS: Registry[Command] = Registry("command")
 COMMANDS.add("check", (CheckOptions, run_check))
 
 
 def main(arguments: list[str]) -> None:
     """Run the command that comes first among ``arguments`` with the options behind it."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("python -m nuwa.data COMMAND [options]")
-        for name in COMMANDS:
-            print(f"  {name:10} {(COMMANDS[name][0].__doc__ or '').splitlines()[0]}")
-        return
-    options, run = COMMANDS[arguments[0]]
-    run(tyro.cli(options, args=arguments[1:], prog=f"python -m nuwa.data {arguments[0]}"))
+    run_command("python -m nuwa.data", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -33,9 +33,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
     try:
         with safe_open(path, framework="pt") as handle:
             metadata = handle.metadata() or {}
-    except Exception as error:
-        if isinstance(error, OSError):
-            raise
+    except SafetensorError as error:
         raise ValueError(f"{path}: not a safetensors file ({error}); remove it to train again") from error
     if "config" not in metadata:
         raise ValueError(f"{path}: expected a config in the header, found none; the file is not one of this project's")

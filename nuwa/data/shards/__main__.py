@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import tyro
-
+from nuwa.commands import Command, run_command
 from nuwa.data.captioned import some
 from nuwa.data.shards.damage import verify
 from nuwa.data.shards.read import Shards
@@ -121,7 +118,7 @@ def show(options: ShowOptions) -> None:
         print(f"{name:12} {value}")
 
 
-COMMANDS: Registry[tuple[type[Any], Callable[[Any], object]]] = Registry("command")
+COMMANDS: Registry[Command] = Registry("command")
 COMMANDS.add("write", (WriteOptions, write))
 COMMANDS.add("verify", (VerifyOptions, check))
 COMMANDS.add("show", (ShowOptions, show))
@@ -129,14 +126,7 @@ COMMANDS.add("show", (ShowOptions, show))
 
 def main(arguments: list[str]) -> None:
     """Run the command that comes first among ``arguments``; options alone are those of ``write``."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("python -m nuwa.data.shards COMMAND [options]")
-        for name in COMMANDS:
-            print(f"  {name:10} {(COMMANDS[name][0].__doc__ or '').splitlines()[0]}")
-        return
-    name, rest = ("write", arguments) if arguments[0].startswith("-") else (arguments[0], arguments[1:])
-    options, run = COMMANDS[name]
-    run(tyro.cli(options, args=rest, prog=f"python -m nuwa.data.shards {name}"))
+    run_command("python -m nuwa.data.shards", COMMANDS, arguments, default="write")
 
 
 if __name__ == "__main__":

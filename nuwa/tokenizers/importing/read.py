@@ -66,7 +66,7 @@ def _load(path: Path) -> Mapping[str, Any]:
     try:
         with torch.serialization.safe_globals([(Inert, name) for name in asked]):
             found: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except Exception as error:  # what a cut file makes torch raise depends on where it ends
         raise ValueError(f"{path}: the file cannot be read ({error}); copy it again") from error
     if not isinstance(found, Mapping):
         raise ValueError(f"{path}: expected tensors by name, got {type(found).__name__}")
