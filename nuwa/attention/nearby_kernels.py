@@ -17,7 +17,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-RUNTIME = ["T", "H", "W", "heads"]  # one compilation for all grids; strides stay specialised, for wide loads
+SIGN = tl.constexpr(-(2**31))
+RUNTIME = ["T", "H", "W"]  # one compilation for all grids; strides stay specialised, for wide loads
 
 
 @triton.jit
@@ -27,12 +28,11 @@ def _origin(first, before: tl.constexpr, box: tl.constexpr, length):
 
 
 @triton.jit
-def _tile(index, T, H, W, TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr):
-    """Head of a program, and the first cell of its tile; tiles run in raster order, heads follow each other."""
+def _tile(index, H, W, TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr):
+    """The first cell of a tile; tiles run in raster order."""
     along_h, along_w = tl.cdiv(H, TH), tl.cdiv(W, TW)
-    tiles = tl.cdiv(T, TT) * along_h * along_w
-    head, tile = index // tiles, index % tiles
-    return head, tile // (along_h * along_w) * TT, tile // along_w % along_h * TH, tile % along_w * TW
+    line = index // along_w
+    return line // along_h * TT, line % along_h * TH, index % along_w * TW
 
 
 @triton.jit
@@ -60,50 +60,32 @@ def _rows(
 
 
 @triton.jit
-def _columns(
-    start,
-    end,
-    bt,
-    bh,
-    bw,
-    H,
-    W,
-    BH: tl.constexpr,
-    BW: tl.constexpr,
-    FIELD_H: tl.constexpr,
-    FIELD_W: tl.constexpr,
-    FAR: tl.constexpr,
-    COLUMNS: tl.constexpr,
-):
-    """Cells ``start`` up to ``end`` of the box from (bt, bh, bw) on, their places, and which of the block there are."""
-    i = start + tl.arange(0, COLUMNS)
-    t, h, w = i // (BH * BW), i // BW % BH, i % BW
-    there = i < end
-    place = tl.where(there, (t * FIELD_H + h) * FIELD_W + w, FAR)
-    return ((bt + t) * H + bh + h) * W + bw + w, place, there
-
-
-@triton.jit
 def _admitted(query, key, REACH: tl.constexpr, GUARDS: tl.constexpr, CAUSAL: tl.constexpr):
     """Whether places are in each other's window: no difference below -reach or above reach, on any axis."""
-    difference = query - key + REACH
-    near = ((difference | (2 * REACH - difference)) & GUARDS) == 0
+    ahead = query - key
+    outside = ((ahead + REACH) | (REACH - ahead)) & GUARDS
     if CAUSAL:
-        near = near & (difference >= REACH)
-    return near
+        outside = outside | (ahead & SIGN)  # in one number, as a choice by two conditions becomes two choices
+    return outside == 0
 
 
 @triton.jit
-def _load(x, stride, cell, there, D: tl.constexpr):
+def _load(x, stride, cell, inside, D: tl.constexpr):
     """Rows ``cell`` of one head, zeros where there is none."""
-    return tl.load(x + cell.to(tl.int64)[:, None] * stride + tl.arange(0, D)[None, :], mask=there[:, None], other=0.0)
+    return tl.load(x + cell.to(tl.int64)[:, None] * stride + tl.arange(0, D)[None, :], mask=inside[:, None], other=0.0)
 
 
 @triton.jit
-def _store(x, sample, head, heads, size, cell, there, value, D: tl.constexpr):
+def _load_all(x, stride, cell, D: tl.constexpr):
+    """Rows ``cell`` of one head, all of which there are."""
+    return tl.load(x + cell.to(tl.int64)[:, None] * stride + tl.arange(0, D)[None, :])
+
+
+@triton.jit
+def _store(x, sample, head, heads, size, cell, inside, value, D: tl.constexpr):
     """Write rows ``cell`` of one head of a result, which lies in memory as (b, s, n, k)."""
     row = (sample.to(tl.int64) * size + cell) * heads + head
-    tl.store(x + row[:, None] * D + tl.arange(0, D)[None, :], value.to(x.dtype.element_ty), mask=there[:, None])
+    tl.store(x + row[:, None] * D + tl.arange(0, D)[None, :], value.to(x.dtype.element_ty), mask=inside[:, None])
 
 
 @triton.jit(do_not_specialize=RUNTIME)
@@ -111,6 +93,7 @@ def forward(
     q,
     k,
     v,
+    box,
     out,
     lse,
     q_b,
@@ -125,7 +108,6 @@ def forward(
     T,
     H,
     W,
-    heads,
     TT: tl.constexpr,
     TH: tl.constexpr,
     TW: tl.constexpr,
@@ -139,7 +121,7 @@ def forward(
     FIELD_W: tl.constexpr,
     REACH: tl.constexpr,
     GUARDS: tl.constexpr,
-    FAR: tl.constexpr,
+    PADDED: tl.constexpr,
     CAUSAL: tl.constexpr,
     FACTOR: tl.constexpr,
     PRECISION: tl.constexpr,
@@ -148,8 +130,8 @@ def forward(
     D: tl.constexpr,
 ):
     """Output, and for the backward pass the logarithm of each query's sum of exponentials, (b, n, s) float32."""
-    index, t0, h0, w0 = _tile(tl.program_id(0), T, H, W, TT, TH, TW)
-    sample, head = index // heads, index % heads
+    head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
+    t0, h0, w0 = _tile(tl.program_id(0), H, W, TT, TH, TW)
     bt, bh, bw = _origin(t0, RT, BT, T), _origin(h0, RH, BH, H), _origin(w0, RW, BW, W)
     cell, place, inside = _rows(t0, h0, w0, bt, bh, bw, T, H, W, TH, TW, FIELD_H, FIELD_W, ROWS)
     q += sample.to(tl.int64) * q_b + head.to(tl.int64) * q_n
@@ -161,17 +143,19 @@ def forward(
     if CAUSAL:  # the last query of the tile is the last key that anybody sees
         last_t, last_h, last_w = tl.minimum(t0 + TT, T) - 1, tl.minimum(h0 + TH, H) - 1, tl.minimum(w0 + TW, W) - 1
         end = ((last_t - bt) * BH + last_h - bh) * BW + last_w - bw + 1
+    corner = (bt * H + bh) * W + bw
     found = tl.zeros((ROWS, D), tl.float32)
     total = tl.zeros((ROWS,), tl.float32)
     peak = tl.full((ROWS,), -1e30, tl.float32)  # finite, so that a block without a key for a query changes nothing
     for start in range(0, end, COLUMNS):
-        other, at, there = _columns(start, end, bt, bh, bw, H, W, BH, BW, FIELD_H, FIELD_W, FAR, COLUMNS)
-        key = _load(k, k_s, other, there, D)
-        value = _load(v, v_s, other, there, D)
-        near = _admitted(place[:, None], at[None, :], REACH, GUARDS, CAUSAL)
-        score = tl.where(near, tl.dot(query, tl.trans(key), input_precision=PRECISION), float("-inf"))
+        column = start + tl.arange(0, COLUMNS)
+        other = corner + tl.load(box + column)
+        key, value = _load_all(k, k_s, other, D), _load_all(v, v_s, other, D)
+        score = tl.dot(query, tl.trans(key), input_precision=PRECISION)
+        near = _admitted(place[:, None], tl.load(box + PADDED + column)[None, :], REACH, GUARDS, CAUSAL)
+        score = tl.where(near, score, float("-inf"))
         higher = tl.maximum(peak, tl.max(score, 1))
-        weight = tl.exp2((score - higher[:, None]) * FACTOR)
+        weight = tl.exp2(score * FACTOR - (higher * FACTOR)[:, None])
         fade = tl.exp2((peak - higher) * FACTOR)
         total = total * fade + tl.sum(weight, 1)
         found = tl.dot(weight.to(value.dtype), value, found * fade[:, None], input_precision=PRECISION)
@@ -179,23 +163,22 @@ def forward(
 
     total = tl.where(inside, total, 1.0)
     size = T * H * W
-    _store(out, sample, head, heads, size, cell, inside, found / total[:, None], D)
-    tl.store(lse + index.to(tl.int64) * size + cell, peak * FACTOR + tl.log2(total), mask=inside)
+    _store(out, sample, head, heads, size, cell, inside, found * (1.0 / total)[:, None], D)
+    lse += (sample.to(tl.int64) * heads + head) * size
+    tl.store(lse + cell, peak * FACTOR + tl.log2(total), mask=inside)
 
 
-@triton.jit(do_not_specialize=["size", "heads"])
-def products(out, grad, delta, grad_b, grad_n, grad_s, size, heads, ROWS: tl.constexpr, D: tl.constexpr):
+@triton.jit(do_not_specialize=["size"])
+def products(out, grad, delta, grad_b, grad_n, grad_s, size, ROWS: tl.constexpr, D: tl.constexpr):
     """Product of each query's output and its gradient, (b, n, s) float32: what the backward pass takes off every slope."""
-    blocks = tl.cdiv(size, ROWS)
-    index, first = tl.program_id(0) // blocks, tl.program_id(0) % blocks * ROWS
-    sample, head = index // heads, index % heads
-    cell = first + tl.arange(0, ROWS)
-    there = cell < size
+    head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
+    cell = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    inside = cell < size
     grad += sample.to(tl.int64) * grad_b + head.to(tl.int64) * grad_n
-    slope = _load(grad, grad_s, cell, there, D).to(tl.float32)
     out += (sample.to(tl.int64) * size * heads + head) * D
-    value = _load(out, heads * D, cell, there, D).to(tl.float32)
-    tl.store(delta + index.to(tl.int64) * size + cell, tl.sum(slope * value, 1), mask=there)
+    slope, value = _load(grad, grad_s, cell, inside, D), _load(out, heads * D, cell, inside, D)
+    delta += (sample.to(tl.int64) * heads + head) * size
+    tl.store(delta + cell, tl.sum(slope.to(tl.float32) * value.to(tl.float32), 1), mask=inside)
 
 
 @triton.jit(do_not_specialize=RUNTIME)
@@ -203,6 +186,7 @@ def backward(
     q,
     k,
     v,
+    box,
     grad,
     lse,
     delta,
@@ -224,7 +208,6 @@ def backward(
     T,
     H,
     W,
-    heads,
     TT: tl.constexpr,
     TH: tl.constexpr,
     TW: tl.constexpr,
@@ -238,7 +221,7 @@ def backward(
     FIELD_W: tl.constexpr,
     REACH: tl.constexpr,
     GUARDS: tl.constexpr,
-    FAR: tl.constexpr,
+    PADDED: tl.constexpr,
     CAUSAL: tl.constexpr,
     FACTOR: tl.constexpr,
     SCALE: tl.constexpr,
@@ -248,15 +231,15 @@ def backward(
     D: tl.constexpr,
 ):
     """Gradients of queries (even programs), keys and values (odd programs) from that of the output."""
-    index, t0, h0, w0 = _tile(tl.program_id(0) // 2, T, H, W, TT, TH, TW)
-    sample, head = index // heads, index % heads
+    head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
+    t0, h0, w0 = _tile(tl.program_id(0) // 2, H, W, TT, TH, TW)
     q += sample.to(tl.int64) * q_b + head.to(tl.int64) * q_n
     k += sample.to(tl.int64) * k_b + head.to(tl.int64) * k_n
     v += sample.to(tl.int64) * v_b + head.to(tl.int64) * v_n
     grad += sample.to(tl.int64) * grad_b + head.to(tl.int64) * grad_n
     size = T * H * W
-    lse += index.to(tl.int64) * size
-    delta += index.to(tl.int64) * size
+    lse += (sample.to(tl.int64) * heads + head) * size
+    delta += (sample.to(tl.int64) * heads + head) * size
     bh, bw = _origin(h0, RH, BH, H), _origin(w0, RW, BW, W)
 
     if tl.program_id(0) % 2 == 0:
@@ -269,13 +252,14 @@ def backward(
         if CAUSAL:
             last_t, last_h, last_w = tl.minimum(t0 + TT, T) - 1, tl.minimum(h0 + TH, H) - 1, tl.minimum(w0 + TW, W) - 1
             end = ((last_t - bt) * BH + last_h - bh) * BW + last_w - bw + 1
+        corner = (bt * H + bh) * W + bw
         found = tl.zeros((ROWS, D), tl.float32)
         for start in range(0, end, COLUMNS):
-            other, at, there = _columns(start, end, bt, bh, bw, H, W, BH, BW, FIELD_H, FIELD_W, FAR, COLUMNS)
-            key = _load(k, k_s, other, there, D)
-            value = _load(v, v_s, other, there, D)
-            near = _admitted(place[:, None], at[None, :], REACH, GUARDS, CAUSAL)
+            column = start + tl.arange(0, COLUMNS)
+            other = corner + tl.load(box + column)
+            key, value = _load_all(k, k_s, other, D), _load_all(v, v_s, other, D)
             score = tl.dot(query, tl.trans(key), input_precision=PRECISION)
+            near = _admitted(place[:, None], tl.load(box + PADDED + column)[None, :], REACH, GUARDS, CAUSAL)
             weight = tl.where(near, tl.exp2(score * FACTOR - log_sum[:, None]), 0.0)
             steep = weight * (tl.dot(slope, tl.trans(value), input_precision=PRECISION) - mean[:, None])
             found = tl.dot(steep.to(key.dtype), key, found, input_precision=PRECISION)
@@ -287,16 +271,16 @@ def backward(
         first = 0
         if CAUSAL:  # the first key of the tile is the first query that sees any of them
             first = ((t0 - bt) * BH + h0 - bh) * BW + w0 - bw
+        corner = (bt * H + bh) * W + bw
         found_k = tl.zeros((ROWS, D), tl.float32)
         found_v = tl.zeros((ROWS, D), tl.float32)
         for start in range(first, BT * BH * BW, COLUMNS):
-            other, at, there = _columns(start, BT * BH * BW, bt, bh, bw, H, W, BH, BW, FIELD_H, FIELD_W, FAR, COLUMNS)
-            query = _load(q, q_s, other, there, D)
-            slope = _load(grad, grad_s, other, there, D)
-            log_sum = tl.load(lse + other, mask=there, other=0.0)
-            mean = tl.load(delta + other, mask=there, other=0.0)
-            near = _admitted(at[None, :], place[:, None], REACH, GUARDS, CAUSAL)
+            column = start + tl.arange(0, COLUMNS)
+            other = corner + tl.load(box + column)
+            query, slope = _load_all(q, q_s, other, D), _load_all(grad, grad_s, other, D)
+            log_sum, mean = tl.load(lse + other), tl.load(delta + other)
             score = tl.dot(key, tl.trans(query), input_precision=PRECISION)
+            near = _admitted(tl.load(box + PADDED + column)[None, :], place[:, None], REACH, GUARDS, CAUSAL)
             weight = tl.where(near, tl.exp2(score * FACTOR - log_sum[None, :]), 0.0)
             found_v = tl.dot(weight.to(slope.dtype), slope, found_v, input_precision=PRECISION)
             steep = weight * (tl.dot(value, tl.trans(slope), input_precision=PRECISION) - mean[None, :])

@@ -10,6 +10,7 @@ the tiles that read it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -17,8 +18,9 @@ import torch
 from torch import Tensor
 
 from nuwa.attention.backend import Backend, Problem
+from nuwa.attention.masks import CACHED
 from nuwa.attention.spec import Nearby3D
-from nuwa.attention.tiles import MOST_BITS, Blocks, reach, tiling
+from nuwa.attention.tiles import MOST_BITS, Blocks, Reach, reach, tiling
 from nuwa.grid import Grid
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
@@ -37,30 +39,36 @@ def nearby(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: Tensor |
 
 
 def blocks(dtype: torch.dtype, width: int, backward: bool) -> Blocks:
-    """Sizes of the work for heads of ``width``: what keeps a program's numbers in registers."""
-    if dtype == torch.float32:  # no tensor cores: plain sums, short blocks
-        return Blocks(rows=16, columns=16 if width > 64 else 32, warps=2, stages=1)
+    """Sizes of the work for heads of ``width``, by reasoning from what the compiler makes of them for a Hopper GPU.
+
+    In half precision 64 rows and 4 warps are what its tensor cores work on straight from shared memory. Longer blocks mean
+    fewer instructions, as long as sums and scores stay in registers; limiting these lets a third program in beside two.
+    Single precision has no tensor cores here: its products are written out, which only short blocks can afford.
+    """
+    if dtype == torch.float32:
+        return Blocks(rows=16, columns=16 if backward or width > 64 else 32, warps=4 if width > 64 else 2)
     if width > 64:
-        return Blocks(rows=32, columns=32, warps=2, stages=2)
-    return Blocks(rows=32, columns=64, warps=2, stages=1 if backward else 2)
+        return Blocks(rows=64, columns=32, warps=4)
+    return Blocks(rows=64, columns=64, warps=4, registers=168 if backward and width == 64 else None)
 
 
 def forward(
-    q: Tensor, k: Tensor, v: Tensor, grid: Grid, reaches: tuple[int, int, int], causal: bool, sizes: Blocks
+    q: Tensor, k: Tensor, v: Tensor, grid: Grid, reaches: Reach, causal: bool, sizes: Blocks
 ) -> tuple[Tensor, Tensor]:
     """Output (b, n, s, k) and log2 of the sums of exponentials (b, n, s) float32, both without a gradient."""
     from nuwa.attention import nearby_kernels
 
-    b, n, s, width = q.shape
+    b, n, s, _ = q.shape
     q, k, v = (_dense_rows(x) for x in (q, k, v))
     out, lse = _like(q), q.new_empty(b, n, s, dtype=torch.float32)
-    constants = _constants(q, grid, reaches, causal, sizes)
+    box, tiles, constants = _prepared(grid, reaches, causal, sizes, q.dtype, q.shape[-1], q.device)
     with torch.cuda.device_of(q):
-        nearby_kernels.forward[(_programs(b * n, grid, constants),)](
-            *(q, k, v, out, lse, *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *grid.shape, n),
+        nearby_kernels.forward[(tiles, n, b)](
+            *(q, k, v, box, out, lse),
+            *(stride for x in (q, k, v) for stride in x.stride()[:3]),
+            *grid.shape,
             **constants,
-            num_warps=sizes.warps,
-            num_stages=sizes.stages,
+            **_launch(sizes),
         )
     return out, lse
 
@@ -73,7 +81,7 @@ def backward(
     lse: Tensor,
     grad: Tensor,
     grid: Grid,
-    reaches: tuple[int, int, int],
+    reaches: Reach,
     causal: bool,
     sizes: Blocks,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -82,45 +90,48 @@ def backward(
 
     b, n, s, width = q.shape
     q, k, v, grad = (_dense_rows(x) for x in (q, k, v, grad))
-    delta, results = torch.empty_like(lse), [_like(q) for _ in range(3)]
-    constants = _constants(q, grid, reaches, causal, sizes)
+    delta, grad_q, grad_k, grad_v = torch.empty_like(lse), _like(q), _like(q), _like(q)
+    box, tiles, constants = _prepared(grid, reaches, causal, sizes, q.dtype, width, q.device)
     with torch.cuda.device_of(q):
         rows = 32
-        nearby_kernels.products[(b * n * -(-s // rows),)](
-            *(out, grad, delta, *grad.stride()[:3], s, n), ROWS=rows, D=width, num_warps=2
+        nearby_kernels.products[(-(-s // rows), n, b)](
+            *(out, grad, delta, *grad.stride()[:3], s), ROWS=rows, D=width, num_warps=2
         )
-        nearby_kernels.backward[(2 * _programs(b * n, grid, constants),)](
-            *(q, k, v, grad, lse, delta, *results),
-            *(*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *grad.stride()[:3], *grid.shape, n),
+        nearby_kernels.backward[(2 * tiles, n, b)](
+            *(q, k, v, box, grad, lse, delta, grad_q, grad_k, grad_v),
+            *(stride for x in (q, k, v, grad) for stride in x.stride()[:3]),
+            *grid.shape,
             **constants,
             SCALE=float(width) ** -0.5,
-            num_warps=sizes.warps,
-            num_stages=sizes.stages,
+            **_launch(sizes),
         )
-    grad_q, grad_k, grad_v = results
     return grad_q, grad_k, grad_v
 
 
-def _constants(
-    q: Tensor, grid: Grid, reaches: tuple[int, int, int], causal: bool, sizes: Blocks
-) -> dict[str, Any]:
-    width = q.shape[-1]
-    return {
-        **tiling(grid, reaches, causal, sizes.rows, sizes.columns).constants(),
+@lru_cache(maxsize=CACHED)
+def _prepared(
+    grid: Grid, reaches: Reach, causal: bool, sizes: Blocks, dtype: torch.dtype, width: int, device: torch.device
+) -> tuple[Tensor, int, dict[str, Any]]:
+    """The box's table on ``device``, the number of tiles, and the constants of the kernels."""
+    made = tiling(grid, reaches, causal, sizes.rows, sizes.columns)
+    with torch.inference_mode(False):
+        box = made.table(grid, sizes.columns, device)
+    constants = {
+        **made.constants(),
+        "PADDED": box.shape[1],
         "CAUSAL": causal,
         "FACTOR": float(width) ** -0.5 * LOG2_E,
-        "PRECISION": "ieee" if q.dtype == torch.float32 else "tf32",  # which half precision has no choice of
+        "PRECISION": "ieee" if dtype == torch.float32 else "tf32",  # half precision has no choice
         "ROWS": sizes.rows,
         "COLUMNS": sizes.columns,
         "D": width,
     }
+    return box, made.count(grid), constants
 
 
-def _programs(heads: int, grid: Grid, constants: dict[str, Any]) -> int:
-    tile = (constants[axis] for axis in ("TT", "TH", "TW"))
-    for length, cells in zip(grid.shape, tile, strict=True):
-        heads *= -(-length // cells)
-    return heads
+def _launch(sizes: Blocks) -> dict[str, int]:
+    limited = {} if sizes.registers is None else {"maxnreg": sizes.registers}
+    return {"num_warps": sizes.warps, "num_stages": sizes.stages, **limited}
 
 
 def _dense_rows(x: Tensor) -> Tensor:
@@ -170,7 +181,7 @@ def _gradients(
 
 
 @_attend.register_fake
-def _(q: Tensor, k: Tensor, v: Tensor, grid: Sequence[int], reaches: Sequence[int], causal: bool) -> tuple[Tensor, Tensor]:
+def _(q: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
     return _like(q), q.new_empty(q.shape[:3], dtype=torch.float32)
 
 

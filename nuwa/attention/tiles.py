@@ -16,8 +16,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
 from nuwa.attention.spec import Nearby3D
 from nuwa.grid import Grid
+
+Reach = tuple[int, int, int]
+"""Cells that a window goes to each side along (frames, rows, columns)."""
 
 MOST_BITS = 31
 """Bits of the three fields: the numbers are 32 bits wide, and the sign is one of them."""
@@ -31,13 +38,15 @@ class Blocks:
         rows: cells of a tile, a power of two from 16 on.
         columns: cells of a box that are worked on at a time, a power of two from 16 on.
         warps: groups of 32 threads that share a tile.
-        stages: blocks of columns that are on their way from memory at a time.
+        stages: blocks of columns that are worked on or on their way from memory at a time.
+        registers: most numbers that a thread may hold, so that more programs fit; None for as many as the compiler likes.
     """
 
     rows: int
     columns: int
     warps: int
-    stages: int
+    stages: int = 1
+    registers: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +59,7 @@ class Tiling:
         box: cells of a box.
     """
 
-    reach: tuple[int, int, int]
+    reach: Reach
     tile: tuple[int, int, int]
     box: tuple[int, int, int]
 
@@ -68,6 +77,10 @@ class Tiling:
         """Bits of the three fields; a kernel has :data:`MOST_BITS`."""
         return sum(half.bit_length() for half in self.halves)
 
+    def count(self, grid: Grid) -> int:
+        """How many tiles cover ``grid``."""
+        return math.prod(-(-length // cells) for length, cells in zip(grid.shape, self.tile, strict=True))
+
     def constants(self) -> dict[str, int]:
         """The constants of the kernels."""
         (tt, th, tw), (bt, bh, bw), (rt, rh, rw) = self.tile, self.box, self.reach
@@ -78,11 +91,23 @@ class Tiling:
             **{"FIELD_H": field_h, "FIELD_W": field_w},
             "REACH": (rt * field_h + rh) * field_w + rw,
             "GUARDS": (half_t * field_h + half_h) * field_w + half_w,
-            "FAR": (half_t - 1) * field_h * field_w,  # the place of what is no cell of the box: out of every window
         }
 
+    def table(self, grid: Grid, columns: int, device: torch.device) -> Tensor:
+        """The cells of a box in raster order, int32 (2, cells + ``columns``): distances from its first, and places.
 
-def reach(spec: Nearby3D, grid: Grid) -> tuple[int, int, int]:
+        What follows the last cell stands in no window, and in the place of the first, so that it can be read.
+        """
+        half_t, half_h, half_w = self.halves
+        t, h, w = (torch.arange(cells, device="cpu") for cells in self.box)
+        t, h = t[:, None, None], h[:, None]
+        jumps, places = ((t * high + h) * wide + w for high, wide in ((grid.h, grid.w), (2 * half_h, 2 * half_w)))
+        far = (half_t - 1) * 2 * half_h * 2 * half_w
+        padded = [pad(x.flatten(), (0, columns), value=value) for x, value in ((jumps, 0), (places, far))]
+        return torch.stack(padded).to(device, torch.int32)
+
+
+def reach(spec: Nearby3D, grid: Grid) -> Reach:
     """How many cells a window goes to each side along (frames, rows, columns), at most to the end of the grid.
 
     >>> reach(Nearby3D(extent=(3, None, 7)), Grid(4, 5, 3))
@@ -96,7 +121,7 @@ def reach(spec: Nearby3D, grid: Grid) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=256)
-def tiling(grid: Grid, reaches: tuple[int, int, int], causal: bool, rows: int, columns: int) -> Tiling:
+def tiling(grid: Grid, reaches: Reach, causal: bool, rows: int, columns: int) -> Tiling:
     """The tiles of ``rows`` cells that leave the kernels least to do, the same for every run.
 
     What counts is the number of blocks of ``columns`` that all tiles together go through, and then what they read. Causal
@@ -107,14 +132,13 @@ def tiling(grid: Grid, reaches: tuple[int, int, int], causal: bool, rows: int, c
     """
 
     def work(made: Tiling) -> tuple[int, int, int]:
-        tiles = math.prod(-(-length // cells) for length, cells in zip(grid.shape, made.tile, strict=True))
-        size = math.prod(made.box)
+        tiles, size = made.count(grid), math.prod(made.box)
         return tiles * -(-size // columns), tiles * size, -made.tile[2]  # equal ones: the longest runs in memory
 
     return min((_tiling(grid, reaches, causal, tile) for tile in _tiles(rows)), key=work)
 
 
-def _tiling(grid: Grid, reaches: tuple[int, int, int], causal: bool, tile: tuple[int, int, int]) -> Tiling:
+def _tiling(grid: Grid, reaches: Reach, causal: bool, tile: tuple[int, int, int]) -> Tiling:
     sides = (1 if causal else 2, 2, 2)
     t, h, w = (
         min(cells + side * far, length)
