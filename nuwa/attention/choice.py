@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from nuwa.attention import compiled, dense, flex, gather, local, reference, sdpa
+from nuwa.attention import compiled, dense, flex, gather, local, nearby_triton, reference, sdpa
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.cost import count_pairs
 from nuwa.attention.shifts import offsets
@@ -19,6 +19,7 @@ BACKENDS.add("local", local.BACKEND)
 BACKENDS.add("local-compiled", compiled.BACKEND)
 BACKENDS.add("gather", gather.BACKEND)
 BACKENDS.add("flex", flex.BACKEND)
+BACKENDS.add("triton", nearby_triton.BACKEND)
 
 
 def choose(problem: Problem, backend: str = "auto") -> str:

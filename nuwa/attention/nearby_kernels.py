@@ -17,6 +17,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+LOG2_E = tl.constexpr(1.4426950408889634)
 SIGN = tl.constexpr(-(2**31))
 RUNTIME = ["T", "H", "W"]  # one compilation for all grids; strides stay specialised, for wide loads
 
@@ -123,13 +124,14 @@ def forward(
     GUARDS: tl.constexpr,
     PADDED: tl.constexpr,
     CAUSAL: tl.constexpr,
-    FACTOR: tl.constexpr,
+    SCALE: tl.constexpr,
     PRECISION: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     D: tl.constexpr,
 ):
     """Output, and for the backward pass the logarithm of each query's sum of exponentials, (b, n, s) float32."""
+    FACTOR: tl.constexpr = SCALE * LOG2_E
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
     t0, h0, w0 = _tile(tl.program_id(0), H, W, TT, TH, TW)
     bt, bh, bw = _origin(t0, RT, BT, T), _origin(h0, RH, BH, H), _origin(w0, RW, BW, W)
@@ -223,7 +225,6 @@ def backward(
     GUARDS: tl.constexpr,
     PADDED: tl.constexpr,
     CAUSAL: tl.constexpr,
-    FACTOR: tl.constexpr,
     SCALE: tl.constexpr,
     PRECISION: tl.constexpr,
     ROWS: tl.constexpr,
@@ -231,6 +232,7 @@ def backward(
     D: tl.constexpr,
 ):
     """Gradients of queries (even programs), keys and values (odd programs) from that of the output."""
+    FACTOR: tl.constexpr = SCALE * LOG2_E
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
     t0, h0, w0 = _tile(tl.program_id(0) // 2, H, W, TT, TH, TW)
     q += sample.to(tl.int64) * q_b + head.to(tl.int64) * q_n

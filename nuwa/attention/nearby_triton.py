@@ -9,6 +9,7 @@ the tiles that read it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -20,13 +21,12 @@ from torch import Tensor
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.masks import CACHED
 from nuwa.attention.spec import Nearby3D
-from nuwa.attention.tiles import MOST_BITS, Blocks, Reach, reach, tiling
+from nuwa.attention.tiles import MOST_BITS, Blocks, Reach, Tiling, reach, tiling
 from nuwa.grid import Grid
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 WIDTHS = (16, 32, 64, 128)
 LEAST_CAPABILITY = (8, 0)
-LOG2_E = 1.4426950408889634
 
 
 def nearby(q: Tensor, k: Tensor, v: Tensor, problem: Problem, key_mask: Tensor | None = None) -> Tensor:
@@ -61,14 +61,14 @@ def forward(
     b, n, s, _ = q.shape
     q, k, v = (_dense_rows(x) for x in (q, k, v))
     out, lse = _like(q), q.new_empty(b, n, s, dtype=torch.float32)
-    box, tiles, constants = _prepared(grid, reaches, causal, sizes, q.dtype, q.shape[-1], q.device)
+    box, tiles, named = _prepared(grid, reaches, causal, sizes, q.dtype, q.shape[-1], q.device)
     with torch.cuda.device_of(q):
         nearby_kernels.forward[(tiles, n, b)](
             *(q, k, v, box, out, lse),
             *(stride for x in (q, k, v) for stride in x.stride()[:3]),
             *grid.shape,
-            **constants,
-            **_launch(sizes),
+            **named,
+            **launch(sizes),
         )
     return out, lse
 
@@ -91,7 +91,7 @@ def backward(
     b, n, s, width = q.shape
     q, k, v, grad = (_dense_rows(x) for x in (q, k, v, grad))
     delta, grad_q, grad_k, grad_v = torch.empty_like(lse), _like(q), _like(q), _like(q)
-    box, tiles, constants = _prepared(grid, reaches, causal, sizes, q.dtype, width, q.device)
+    box, tiles, named = _prepared(grid, reaches, causal, sizes, q.dtype, width, q.device)
     with torch.cuda.device_of(q):
         rows = 32
         nearby_kernels.products[(-(-s // rows), n, b)](
@@ -101,9 +101,8 @@ def backward(
             *(q, k, v, box, grad, lse, delta, grad_q, grad_k, grad_v),
             *(stride for x in (q, k, v, grad) for stride in x.stride()[:3]),
             *grid.shape,
-            **constants,
-            SCALE=float(width) ** -0.5,
-            **_launch(sizes),
+            **named,
+            **launch(sizes),
         )
     return grad_q, grad_k, grad_v
 
@@ -116,20 +115,25 @@ def _prepared(
     made = tiling(grid, reaches, causal, sizes.rows, sizes.columns)
     with torch.inference_mode(False):
         box = made.table(grid, sizes.columns, device)
-    constants = {
+    return box, made.count(grid), constants(made, causal, sizes, dtype, width)
+
+
+def constants(made: Tiling, causal: bool, sizes: Blocks, dtype: torch.dtype, width: int) -> dict[str, Any]:
+    """The constants of the forward and the backward kernel."""
+    return {
         **made.constants(),
-        "PADDED": box.shape[1],
+        "PADDED": math.prod(made.box) + sizes.columns,
         "CAUSAL": causal,
-        "FACTOR": float(width) ** -0.5 * LOG2_E,
+        "SCALE": float(width) ** -0.5,
         "PRECISION": "ieee" if dtype == torch.float32 else "tf32",  # half precision has no choice
         "ROWS": sizes.rows,
         "COLUMNS": sizes.columns,
         "D": width,
     }
-    return box, made.count(grid), constants
 
 
-def _launch(sizes: Blocks) -> dict[str, int]:
+def launch(sizes: Blocks) -> dict[str, int]:
+    """What a launch of the kernels is told beside their arguments."""
     limited = {} if sizes.registers is None else {"maxnreg": sizes.registers}
     return {"num_warps": sizes.warps, "num_stages": sizes.stages, **limited}
 

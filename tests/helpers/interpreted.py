@@ -1,4 +1,4 @@
-"""Run the Triton kernels in Triton's interpreter, on a CPU: cases from standard input, errors against float64 to standard output.
+"""The Triton kernels in Triton's interpreter, on a CPU: cases from standard input, errors against float64 to standard output.
 
 A process of its own, as the interpreter is chosen by a variable that is read when kernels are defined.
 """
@@ -40,7 +40,7 @@ def with_gradients(out: Tensor, inputs: list[Tensor], weight: Tensor) -> list[Te
 def errors(case: dict[str, Any]) -> list[float]:
     """Of the output and the gradients of q, k and v: the largest in single precision, relative to the whole otherwise."""
     grid, spec, dtype = Grid(*case["grid"]), Nearby3D(extent=tuple(case["extent"])), getattr(torch, case["dtype"])
-    b, n, width = case.get("batch", 1), case.get("heads", 2), case.get("width", 16)
+    b, n, width = case.get("batch", 1), case.get("heads", 1), case.get("width", 16)
     packed = torch.randn(b, grid.size, 3, n, width, generator=torch.Generator().manual_seed(0)).to(dtype)
     inputs = [x.transpose(1, 2).detach().requires_grad_() for x in packed.unbind(2)]  # views, as in a model
     if case.get("turned"):  # and some whose last axis is no run in memory
