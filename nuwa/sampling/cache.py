@@ -45,16 +45,16 @@ class Rows:
         """Whether keys are fetched one by one."""
         return self.index is not None
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Queries (b, n, m, k) of the cells over keys and values (b, n, s, k): (b, n, m, k).
+    def attend(self, q: Tensor, kv: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Queries (b, n, m, k) of the cells over keys and values (2, s, b, n, k): (b, n, m, k).
 
         ``valid`` bool (b, s) is False on padding; a cell that sees nothing else gets zeros.
         """
         if self.index is not None:
-            keys, values = self._gather(k, self.index), self._gather(v, self.index)
+            keys, values = kv.index_select(1, self.index).unflatten(1, self.shape)  # (m, j, b, n, k) each
             absent = self.absent
             if valid is not None:
-                padding = ~valid.T[self.index].unflatten(0, self.shape)[..., None, None]
+                padding = ~valid.T.index_select(0, self.index).unflatten(0, self.shape)[..., None, None]
                 absent = padding if absent is None else absent | padding
             q = q.permute(2, 0, 1, 3)[:, None] * q.shape[-1] ** -0.5  # (m, 1, b, n, k)
             scores = (q * keys).sum(dim=-1, keepdim=True)
@@ -68,25 +68,24 @@ class Rows:
         if valid is not None:
             there = valid[:, None, None, : self.reach]
             visible = there if visible is None else visible & there
-        return F.scaled_dot_product_attention(q, k[:, :, : self.reach], v[:, :, : self.reach], attn_mask=visible)
-
-    def _gather(self, x: Tensor, index: Tensor) -> Tensor:
-        """(m, j, b, n, k) of x (b, n, s, k): whole slices of memory where x comes from a cache."""
-        return x.permute(2, 0, 1, 3).index_select(0, index).unflatten(0, self.shape)
+        k, v = kv[:, : self.reach].permute(0, 2, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
 
 
 class KeyValueCache:
     """Keys and values of one layer in so many places, overwritten as places are reused.
 
-    ``k`` and ``v`` are (b, n, places, k); in memory the places come first, so that writing and gathering cells moves whole
-    slices.
+    ``kv`` is (2, places, b, n, k): the places come first, so that writing and gathering cells moves whole slices of memory.
     """
 
     def __init__(self, b: int, num_heads: int, places: int, head_width: int, like: Tensor) -> None:
-        self.k = like.new_zeros(places, b, num_heads, head_width).permute(1, 2, 0, 3)
-        self.v = like.new_zeros(places, b, num_heads, head_width).permute(1, 2, 0, 3)
+        self.kv = like.new_zeros(2, places, b, num_heads, head_width)
 
-    def write(self, places: Tensor, k: Tensor, v: Tensor) -> None:
-        """Store keys and values (b, n, m, k) in the places (m,)."""
-        for kept, new in ((self.k, k), (self.v, v)):
-            kept.permute(2, 0, 1, 3).index_copy_(0, places, new.permute(2, 0, 1, 3))
+    def write(self, places: Tensor, kv: Tensor) -> None:
+        """Store keys and values (2, b, n, m, k) in the places (m,)."""
+        self.kv.index_copy_(1, places, kv.permute(0, 3, 1, 2, 4))
+
+
+def cached(k: Tensor, v: Tensor) -> Tensor:
+    """Keys and values (b, n, s, k) of a condition, which stay as they are, laid out as in a cache: (2, s, b, n, k)."""
+    return torch.stack([k.permute(2, 0, 1, 3), v.permute(2, 0, 1, 3)])
