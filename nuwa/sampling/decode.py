@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from nuwa.grid import Grid
-from nuwa.model.layers import Condition, DecoderLayer, merge_heads
+from nuwa.model.layers import Condition
 from nuwa.model.nuwa import Decoder
-from nuwa.sampling.cache import KeyValueCache, Rows, cached
+from nuwa.sampling.branch import Branch, by_steps
 from nuwa.sampling.filters import guide, invert_cdf, probabilities
 from nuwa.sampling.inputs import Inputs, Sampling
-from nuwa.sampling.plan import Plan, Seen
 
 
 @torch.no_grad()
@@ -81,9 +79,9 @@ class Drawing:
     def begin(self) -> None:
         """Compute what all steps share: that of weights and conditions alone."""
         plan, b = self.inputs.plan, len(self.inputs.tokens)
-        self.branches = [_Branch(self.decoder, batch, b, plan) for batch in self.inputs.batches]
-        self.uniform = _by_steps(self.inputs.uniform, plan.drawn, dim=1)
-        self.kept = None if self.inputs.kept is None else _by_steps(self.inputs.kept, plan.drawn, dim=1)
+        self.branches = [Branch(self.decoder, batch, b, plan) for batch in self.inputs.batches]
+        self.uniform = by_steps(self.inputs.uniform, plan.drawn, dim=1)
+        self.kept = None if self.inputs.kept is None else by_steps(self.inputs.kept, plan.drawn, dim=1)
 
     def step(self, step: int) -> None:
         """Compute the cells of a step and draw those that are not given; steps go in their order."""
@@ -100,70 +98,3 @@ class Drawing:
         if self.kept is not None:
             codes = torch.where(self.kept[step], tokens.index_select(1, drawn), codes)
         tokens.index_copy_(1, drawn, codes)
-
-
-class _Branch:
-    """One pass through the decoder per step, for one batch of conditions."""
-
-    def __init__(self, decoder: Decoder, conditions: list[Condition], b: int, plan: Plan) -> None:
-        self.decoder, self.plan = decoder, plan
-        self.starts = _by_steps(decoder.stem.begin(plan.grid) + decoder.positions(plan.grid), plan.cells, dim=0)
-        self.layers = []
-        for layer, spec in zip(decoder.layers, decoder.config.decoder_specs, strict=True):
-            assert isinstance(layer, DecoderLayer)
-            across = [plan.across(each.spec or spec, each.grid) for each in conditions]
-            self.layers.append(_Layer(layer, plan.own[spec], conditions, across, b))
-
-    def step(self, tokens: Tensor, step: int) -> Tensor:
-        """Logits (b, m, v) of the cells of a step, whose earlier cells stand in ``tokens`` (b, s)."""
-        x = self.starts[step] + self.decoder.stem.some(tokens, self.plan.sources[step])
-        for layer in self.layers:
-            x = layer.step(x, step)
-        return self.decoder.head(self.decoder.norm(x))
-
-
-class _Layer:
-    """A layer of the decoder over the cells of one step, with the keys and values that later cells see kept."""
-
-    def __init__(
-        self, layer: DecoderLayer, own: Seen, conditions: list[Condition], across: list[list[Rows]], b: int
-    ) -> None:
-        self.layer, self.own, self.conditions, self.across = layer, own, conditions, across
-        self.num_heads, d = layer.cross.num_heads, layer.cross.q.in_features
-        self.cache = KeyValueCache(b, self.num_heads, own.num_places, d // self.num_heads, like=layer.cross.q.weight)
-        self.memories = [cached(*layer.cross.project_memory(condition.memory)) for condition in conditions]
-        # What reads one input is one product, and so is what adds to one output: steps are small, and wait for weights.
-        self.into = _side_by_side(layer.attention.qkv, layer.cross.q)
-        self.out_of = _added_up(layer.attention.out, layer.cross.out)
-
-    def step(self, x: Tensor, step: int) -> Tensor:
-        """x (b, m, d) to (b, m, d)."""
-        projected = F.linear(self.layer.norm(x), *self.into).unflatten(-1, (4, self.num_heads, -1))
-        projected = projected.permute(2, 0, 3, 1, 4)  # q, k, v and the query of cross-attention, each (b, n, m, k)
-        self.cache.write(self.own.places[step], projected[1:3])
-        attended = self.own.rows[step].attend(projected[0], self.cache.kv)
-        seen = [
-            condition.where_present(rows[step].attend(projected[3], memory, condition.valid))
-            for condition, rows, memory in zip(self.conditions, self.across, self.memories, strict=True)
-        ]
-        both = torch.cat([merge_heads(attended), merge_heads(sum(seen[1:], start=seen[0]))], dim=-1)
-        x = x + F.linear(both, *self.out_of)
-        return x + self.layer.ff(self.layer.ff_norm(x))
-
-
-Weights = tuple[Tensor, Tensor]
-
-
-def _side_by_side(first: nn.Linear, second: nn.Linear) -> Weights:
-    """Weight and bias of one map to the outputs of both."""
-    return torch.cat([first.weight, second.weight]), torch.cat([first.bias, second.bias])
-
-
-def _added_up(first: nn.Linear, second: nn.Linear) -> Weights:
-    """Weight and bias of one map from the inputs of both, behind each other, to the sum of their outputs."""
-    return torch.cat([first.weight, second.weight], dim=1), first.bias + second.bias
-
-
-def _by_steps(x: Tensor, cells: list[Tensor], dim: int) -> tuple[Tensor, ...]:
-    """Slices of x for the cells of each step, without a copy for each."""
-    return x.index_select(dim, torch.cat(cells)).split([len(each) for each in cells], dim=dim)

@@ -40,5 +40,7 @@ def invert_cdf(p: Tensor, u: Tensor) -> Tensor:
     """
     cdf = p.cumsum(dim=-1)
     whole = cdf[..., -1]
-    at = torch.minimum(u.to(cdf.dtype) * whole, whole.nextafter(torch.zeros_like(whole)))  # a product may round up to it
+    at = torch.minimum(
+        u.to(cdf.dtype) * whole, whole.nextafter(torch.zeros_like(whole))
+    )  # a product may round up to it
     return torch.searchsorted(cdf, at[..., None], right=True)[..., 0]

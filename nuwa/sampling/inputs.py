@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -54,6 +54,24 @@ class Inputs:
     kept: Tensor | None  # (b, s) bool: cells that are given, where they differ from sample to sample
     uniform: Tensor  # (b, s) float64: one number in [0, 1) for every cell
 
+    @property
+    def tensors(self) -> list[Tensor | None]:
+        """All of them in a fixed order, None where there is none."""
+        parts = [(each.memory, each.valid, each.present) for batch in self.batches for each in batch]
+        return [self.tokens, self.kept, self.uniform, *(tensor for part in parts for tensor in part)]
+
+    def clone(self) -> Inputs:
+        """The same with tensors of its own."""
+        batches = [
+            [
+                replace(each, memory=each.memory.clone(), valid=_own(each.valid), present=_own(each.present))
+                for each in batch
+            ]
+            for batch in self.batches
+        ]
+        tokens, kept, uniform = self.tokens.clone(), _own(self.kept), self.uniform.clone()
+        return replace(self, batches=batches, tokens=tokens, kept=kept, uniform=uniform)
+
     @classmethod
     def of(
         cls,
@@ -95,3 +113,7 @@ class Inputs:
             kept=kept,
             uniform=torch.from_numpy(u).to(device),
         )
+
+
+def _own(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.clone()

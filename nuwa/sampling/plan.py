@@ -42,7 +42,7 @@ class Plan:
     sources: list[Sources]  # of the stem, for every step
     own: dict[AttentionSpec, Seen]  # self-attention, for each variant in use
     device: str
-
+    dtype: torch.dtype  # of the cache
     _across: dict[tuple[AttentionSpec, Grid], list[Rows]] = field(default_factory=dict)
 
     def across(self, spec: AttentionSpec, kv_grid: Grid) -> list[Rows]:
@@ -50,7 +50,9 @@ class Plan:
         if (spec, kv_grid) not in self._across:
             with torch.inference_mode(False):
                 seen = mask(spec, self.grid, kv_grid)
-                self._across[spec, kv_grid] = [Rows(seen[cells], device=self.device) for cells in self.order]
+                self._across[spec, kv_grid] = [
+                    Rows(seen[cells], device=self.device, dtype=self.dtype) for cells in self.order
+                ]
         return self._across[spec, kv_grid]
 
 
@@ -64,12 +66,19 @@ def plan(decoder: Decoder, *, grid: Grid | None = None, known: Tensor | None = N
     grid.check_within(config.grid, "plan")
     known_bytes = None if known is None else known.cpu().numpy().tobytes()
     variants = tuple(dict.fromkeys(config.decoder_specs))
-    return _plan(config.stem, variants, grid, known_bytes, one_by_one, str(decoder.head.weight.device))
+    weight = decoder.head.weight
+    return _plan(config.stem, variants, grid, known_bytes, one_by_one, str(weight.device), weight.dtype)
 
 
 @lru_cache(maxsize=8)
 def _plan(
-    stem: str, variants: tuple[AttentionSpec, ...], grid: Grid, known_bytes: bytes | None, one_by_one: bool, device: str
+    stem: str,
+    variants: tuple[AttentionSpec, ...],
+    grid: Grid,
+    known_bytes: bytes | None,
+    one_by_one: bool,
+    device: str,
+    dtype: torch.dtype,
 ) -> Plan:
     with torch.inference_mode(False):
         known = None if known_bytes is None else torch.from_numpy(np.frombuffer(known_bytes, dtype=bool).copy())
@@ -87,15 +96,16 @@ def _plan(
             drawn=[cells[each].to(device) for cells, each in zip(order, new, strict=True)],
             new=[None if len(each) == len(cells) else each.to(device) for cells, each in zip(order, new, strict=True)],
             sources=[STEMS[stem].sources_of(grid, cells, device) for cells in order],
-            own={spec: _self(order, seen, device) for spec, seen in masks.items()},
+            own={spec: _self(order, seen, device, dtype) for spec, seen in masks.items()},
             device=device,
+            dtype=dtype,
         )
 
 
-def _self(order: list[Tensor], seen: Tensor, device: str) -> Seen:
+def _self(order: list[Tensor], seen: Tensor, device: str, dtype: torch.dtype) -> Seen:
     placed = slots(order, seen)
     return Seen(
         places=[placed.of[cells].to(device) for cells in order],
-        rows=[Rows(seen[cells], placed.of, device) for cells in order],
+        rows=[Rows(seen[cells], placed.of, device=device, dtype=dtype) for cells in order],
         num_places=placed.num,
     )
