@@ -1,6 +1,6 @@
 """Decoding on a GPU without a host that starts every kernel: each step is recorded once as a CUDA graph and replayed.
 
-A step of the paper's decoder is some four hundred small kernels, and to start one takes about as long as to run it. All
+A step of the paper's decoder is more than three hundred small kernels, and to start one takes longer than to run it. All
 shapes follow from the plan, and :class:`nuwa.sampling.decode.Drawing` reads and writes tensors that stay where they are, so
 a replay is the same work on whatever these tensors hold by then.
 """

@@ -32,6 +32,10 @@ class Tape(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        with self:  # what is made of other operations is noted as these
+            parts = func.decompose(*args, **kwargs)
+        if parts is not NotImplemented:
+            return parts
         out = func(*args, **kwargs)
         tensors = [each for each in tree_leaves((args, kwargs, out)) if isinstance(each, Tensor)]
         by_mask = func is aten.index.Tensor and any(x is not None and x.dtype == torch.bool for x in args[1])
