@@ -91,6 +91,7 @@ class DecoderSizes:
 MEDIUM = DecoderSizes(d=512, layers=12, num_heads=8)
 SMALL = DecoderSizes(d=256, layers=6, num_heads=8)  # the one that is set beside nuwa-pytorch
 QUICK = DecoderSizes(d=64, layers=2, num_heads=2)
+PAPER = DecoderSizes(d=1280, layers=24, num_heads=20, num_codes=12288)
 
 
 def parse(text: str) -> Grid:

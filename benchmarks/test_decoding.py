@@ -1,13 +1,14 @@
 """Sampling by grid and by variant or mixture of variants: the diagonal schedule against one cell at a time.
 
-Both orders use the same caches and must draw the same tokens; nuwa-pytorch's ``generate`` runs beside them. Weights are
-random, which does not change the time.
+Both orders use the same caches and must draw the same tokens; nuwa-pytorch's ``generate`` runs beside them. On a GPU the
+decoder of the paper's size draws kernel by kernel and as CUDA graphs. Weights are random, which does not change the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -16,13 +17,14 @@ from torch import Tensor
 
 from benchmarks import peers
 from benchmarks.ledger import Ledger, clocked
-from benchmarks.problems import MEDIUM, QUICK, SMALL, DecoderSizes
+from benchmarks.problems import MEDIUM, PAPER, QUICK, SMALL, DecoderSizes
 from evaluation.speed import Measurement, Times
-from nuwa.attention import ATTENTION, Axial3D, Block3D, Nearby3D, Pattern, axial_in_turn
+from nuwa.attention import ATTENTION, Axial3D, Block3D, Full, Nearby3D, Pattern, axial_in_turn
 from nuwa.grid import Grid
 from nuwa.model.config import ModelSizes
+from nuwa.model.layers import Condition
 from nuwa.model.nuwa import Decoder, NuwaModel
-from nuwa.sampling import Sampling, decode, plan
+from nuwa.sampling import CapturedDecoder, Sampling, decode, plan
 from nuwa.tokenizers.text import TEXT_GRID
 
 PATTERNS: dict[str, Pattern] = {
@@ -126,3 +128,40 @@ def test_beside_nuwa_pytorch(benchmark: BenchmarkFixture, ledger: Ledger) -> Non
 @pytest.mark.parametrize("name", PATTERNS)
 def test_orders(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: str) -> None:
     measure(ledger, benchmark, name, grid, QUICK if ledger.options.quick else MEDIUM)
+
+
+@torch.no_grad()
+def decoder_of_the_paper(ledger: Ledger, grid: Grid, sizes: DecoderSizes) -> tuple[Decoder, Condition]:
+    """A decoder whose random weights are made on the device, and a caption of 76 words and one of padding.
+
+    With padding, both ways go through the same kernels, so that in half precision too they draw the same tokens.
+    """
+    torch.manual_seed(0)
+    model = ModelSizes(d=sizes.d, num_heads=sizes.num_heads, decoder_layers=sizes.layers, decoder_attention=Nearby3D())
+    with ledger.device:
+        decoder = Decoder(model.on(grid, num_codes=sizes.num_codes, vocab_size=1000)).to(ledger.dtype).eval()
+        memory = torch.randn(1, TEXT_GRID.size, sizes.d, dtype=ledger.dtype)
+        valid = torch.arange(TEXT_GRID.size)[None] < TEXT_GRID.size - 1
+    return decoder, Condition(grid=TEXT_GRID, spec=Full(), memory=memory, valid=valid)
+
+
+@pytest.mark.parametrize("way", ["kernel by kernel", "CUDA graphs"])
+def test_paper(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, way: str) -> None:
+    """One sample of the paper's decoder on a GPU; ``first`` is the time to warm up and to record all steps."""
+    sizes = QUICK if ledger.options.quick else PAPER
+    benchmark.group = f"decoding, {grid}, {sizes}"
+    row = rows(ledger, f"{Nearby3D.name}, {way}", grid, sizes)[0]
+    if ledger.device.type != "cuda":
+        reason = "needs a CUDA device"
+        ledger.rows.append(replace(row, not_run=reason))
+        pytest.skip(reason)
+    decoder, condition = decoder_of_the_paper(ledger, grid, sizes)
+    row = replace(row, steps=len(plan(decoder).cells))
+    arguments: tuple[list[Condition], Sampling, list[int]] = ([condition], Sampling(), [0])
+    eager = partial(decode, decoder, *arguments)
+    draw = eager if way == "kernel by kernel" else partial(CapturedDecoder(decoder).decode, *arguments)
+    first, first_s = clocked(ledger.synchronised(draw))
+    differ = float((first != eager()).double().mean())
+    assert differ == 0 or ledger.dtype != torch.float32, f"{differ:.1%} of the tokens differ between the two ways"
+    times = ledger.time(benchmark, draw, first_s)
+    ledger.rows.append(replace(row, times=times, agreement=differ, not_run=None))

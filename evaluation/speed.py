@@ -53,7 +53,8 @@ class Measurement:
         times: None where it could not run.
         agreement: how far it was from the float64 reference, asserted before the clock started: the largest difference in
             single precision, the relative size of all differences in half precision; for decoding, the share of tokens that
-            differ from those of one-by-one decoding. None where another definition is computed, as peers do.
+            differ from those of one-by-one decoding, or of decoding without CUDA graphs. None where another definition is
+            computed, as peers do.
         peak_extra_bytes: most memory taken on top of the inputs, results included; None where not measured.
         query_bytes: size of the queries, the unit that tables print memory in; None for decoding.
         flops: operations of the pairs that meet (:func:`nuwa.attention.cost`); None for decoding.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nuwa.attention import Full, Nearby3D
 from nuwa.model.config import ConditionName, ModelConfig, ModelSizes
 from nuwa.registry import Registry
-from nuwa.sampling.decode import Sampling
+from nuwa.sampling.inputs import Sampling
 from nuwa.tasks import TASKS
 from nuwa.tokenizers.vqgan import VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSegConfig

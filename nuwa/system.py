@@ -18,7 +18,8 @@ from nuwa.model.config import ModelConfig
 from nuwa.model.layers import Condition
 from nuwa.model.nuwa import NuwaModel
 from nuwa.request import Limits, Request
-from nuwa.sampling.decode import Sampling, decode
+from nuwa.sampling.decode import decode
+from nuwa.sampling.inputs import Sampling
 from nuwa.tasks import TASKS, for_encoder
 from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, UnknownWordsWarning
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig

@@ -16,15 +16,13 @@ class Positions(nn.Module):
         self.grid = grid
         self.tables = nn.ParameterList(nn.Parameter(0.2 * torch.randn(length, d)) for length in grid.shape)
 
-    def forward(self, grid: Grid, cells: Tensor | None = None) -> Tensor:
-        """Positions (s, d) of all cells of ``grid`` in raster order, or (m, d) of its cells (m,) int64.
+    def forward(self, grid: Grid) -> Tensor:
+        """Positions (s, d) of all cells of ``grid`` in raster order.
 
         ValueError for a grid that does not fit into the one the tables were made for.
         """
         grid.check_within(self.grid, "positions")
         coordinates = grid.coordinates(self.tables[0].device)
-        if cells is not None:
-            coordinates = coordinates[cells]
         t, h, w = (table[coordinates[:, axis]] for axis, table in enumerate(self.tables))
         return t + h + w
 

@@ -8,6 +8,7 @@ cells can be decoded along diagonals. ``RasterStem`` is the usual shift: the inp
 from __future__ import annotations
 
 import abc
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
@@ -16,6 +17,15 @@ from torch import Tensor, nn
 
 from nuwa.grid import Grid
 from nuwa.registry import Registry
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The earlier cells that feed some cells, looked up once and read again and again."""
+
+    index: Tensor  # (m, j) int64
+    exists: Tensor  # (m, j, 1) bool
+    first: int  # of the stem's maps; those before it lead out of the grid for all of these cells
 
 
 class Stem(nn.Module, abc.ABC):
@@ -34,17 +44,13 @@ class Stem(nn.Module, abc.ABC):
     def sources(grid: Grid, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """Earlier cells that feed each cell: indices (s, m) int64 and whether they exist (s, m) bool."""
 
-    def forward(self, tokens: Tensor, grid: Grid, cells: Tensor | None = None) -> Tensor:
-        """Inputs (b, m, d) of the given cells (m,) int64, or of all cells, from tokens (b, s) int64 on ``grid``.
+    def forward(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """Inputs (b, s, d) of all cells from tokens (b, s) int64 on ``grid``.
 
-        Tokens that do not stand before a cell are not read, so they may hold anything that is a valid code. ValueError for
-        a grid that does not fit into the largest.
+        ValueError for a grid that does not fit into the largest.
         """
-        grid.check_within(self.grid, "stem")
+        out = self.begin(grid).expand(tokens.shape[0], -1, -1)
         index, exists = self.sources(grid, tokens.device)
-        if cells is not None:
-            return self._some(tokens, index[cells], exists[cells])
-        out = self._begin(exists).expand(tokens.shape[0], -1, -1)
         embedded = self.tokens(tokens)
         for source in range(index.shape[1]):  # one after another: all at once would hold every token thirteen times
             if bool(exists[:, source].any()):  # a picture has no earlier frame
@@ -52,18 +58,26 @@ class Stem(nn.Module, abc.ABC):
                 out = out + neighbour @ self.maps[source]
         return out
 
-    def _begin(self, exists: Tensor) -> Tensor:
-        """``<bos>`` where a cell has no source, otherwise 0: (m, d)."""
-        return self.bos * ~exists.any(dim=1, keepdim=True)
+    def begin(self, grid: Grid) -> Tensor:
+        """``<bos>`` where a cell of ``grid`` has no source, otherwise 0: (s, d). ValueError as for :meth:`forward`."""
+        grid.check_within(self.grid, "stem")
+        return self.bos * ~self.sources(grid, self.bos.device)[1].any(dim=1, keepdim=True)
 
-    def _some(self, tokens: Tensor, index: Tensor, exists: Tensor) -> Tensor:
-        """Inputs (b, m, d) of a few cells with these sources (m, j), in one product; decoding asks for them."""
-        used = exists.any(dim=0).nonzero()
-        if len(used) == 0:
-            return self._begin(exists).expand(tokens.shape[0], -1, -1)
-        first = int(used[0])  # sources of the frame before come first, and a picture has none of them
-        neighbours = self.tokens(tokens[:, index[:, first:]]) * exists[:, first:, None]
-        return self._begin(exists) + neighbours.flatten(2) @ self.maps[first:].flatten(0, 1)
+    def some(self, tokens: Tensor, sources: Sources) -> Tensor:
+        """What a few cells (b, m, d) are told by tokens (b, s) int64, in one product; decoding adds :meth:`begin`.
+
+        Tokens that are no source are not read, so they may hold anything that is a valid code.
+        """
+        neighbours = self.tokens(tokens[:, sources.index]) * sources.exists
+        return neighbours.flatten(2) @ self.maps[sources.first :].flatten(0, 1)
+
+    @classmethod
+    def sources_of(cls, grid: Grid, cells: Tensor, device: torch.device | str) -> Sources:
+        """The sources of some cells (m,) int64 of ``grid``."""
+        index, exists = (each[cells] for each in cls.sources(grid, "cpu"))
+        used = exists.any(dim=0).nonzero().flatten().tolist()
+        first = used[0] if used else exists.shape[1]  # sources of the frame before come first, and a picture has none
+        return Sources(index[:, first:].to(device), exists[:, first:, None].to(device), first)
 
     @classmethod
     def reads(cls, grid: Grid) -> Tensor:

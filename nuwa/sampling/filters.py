@@ -17,7 +17,9 @@ def probabilities(logits: Tensor, *, temperature: float = 1.0, top_k: int | None
     Top-k keeps the k likeliest codes and those that are as likely as the last of them. Top-p keeps the smallest set of
     likeliest codes whose probability reaches ``top_p``, of equal ones the first; the likeliest is always kept.
     """
-    scaled = logits.double() / temperature
+    scaled = logits.double()
+    if temperature != 1.0:
+        scaled = scaled / temperature
     if top_k is not None and top_k < logits.shape[-1]:
         least = scaled.topk(top_k, dim=-1).values[..., -1:]
         scaled = scaled.masked_fill(scaled < least, -torch.inf)
@@ -37,7 +39,8 @@ def invert_cdf(p: Tensor, u: Tensor) -> Tensor:
     A code of probability zero is never returned.
     """
     cdf = p.cumsum(dim=-1)
-    at = u.to(cdf.dtype) * cdf[..., -1]
-    token = torch.searchsorted(cdf, at[..., None].contiguous(), right=True)[..., 0]
-    last = (p > 0).long().mul(torch.arange(1, p.shape[-1] + 1, device=p.device)).argmax(dim=-1)
-    return torch.minimum(token, last)
+    whole = cdf[..., -1]
+    at = torch.minimum(
+        u.to(cdf.dtype) * whole, whole.nextafter(torch.zeros_like(whole))
+    )  # a product may round up to it
+    return torch.searchsorted(cdf, at[..., None], right=True)[..., 0]

@@ -5,7 +5,7 @@ A plan is a function of the model's grid, stem and attention and of which cells 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from nuwa.attention import AttentionSpec, mask
 from nuwa.grid import Grid
 from nuwa.model.nuwa import Decoder
-from nuwa.model.stem import STEMS
+from nuwa.model.stem import STEMS, Sources
 from nuwa.sampling.cache import Rows
 from nuwa.sampling.schedule import schedule
 from nuwa.sampling.slots import slots
@@ -37,13 +37,23 @@ class Plan:
     grid: Grid
     order: list[Tensor]  # cells (m,) int64 of every step, on the CPU
     cells: list[Tensor]  # the same on the device
-    new: list[Tensor | None]  # of every step, which of its cells are to be drawn: bool (m,), or None where none is
+    drawn: list[Tensor]  # those of them that are to be drawn, on the device
+    new: list[Tensor | None]  # where these stand among the step's cells, int64; None where they are all of them
+    sources: list[Sources]  # of the stem, for every step
     own: dict[AttentionSpec, Seen]  # self-attention, for each variant in use
     device: str
+    dtype: torch.dtype  # of the cache
+    _across: dict[tuple[AttentionSpec, Grid], list[Rows]] = field(default_factory=dict)
 
     def across(self, spec: AttentionSpec, kv_grid: Grid) -> list[Rows]:
-        """Rows of cross-attention to a condition on ``kv_grid`` for every step."""
-        return _across(self, spec, kv_grid)
+        """Rows of cross-attention to a condition on ``kv_grid`` for every step; made once."""
+        if (spec, kv_grid) not in self._across:
+            with torch.inference_mode(False):
+                seen = mask(spec, self.grid, kv_grid)
+                self._across[spec, kv_grid] = [
+                    Rows(seen[cells], device=self.device, dtype=self.dtype) for cells in self.order
+                ]
+        return self._across[spec, kv_grid]
 
 
 def plan(decoder: Decoder, *, grid: Grid | None = None, known: Tensor | None = None, one_by_one: bool = False) -> Plan:
@@ -54,44 +64,48 @@ def plan(decoder: Decoder, *, grid: Grid | None = None, known: Tensor | None = N
     config = decoder.config
     grid = grid or config.grid
     grid.check_within(config.grid, "plan")
-    given = None if known is None else known.cpu().numpy().tobytes()
+    known_bytes = None if known is None else known.cpu().numpy().tobytes()
     variants = tuple(dict.fromkeys(config.decoder_specs))
-    return _plan(config.stem, variants, grid, given, one_by_one, str(decoder.head.weight.device))
+    weight = decoder.head.weight
+    return _plan(config.stem, variants, grid, known_bytes, one_by_one, str(weight.device), weight.dtype)
 
 
 @lru_cache(maxsize=8)
 def _plan(
-    stem: str, variants: tuple[AttentionSpec, ...], grid: Grid, given: bytes | None, one_by_one: bool, device: str
+    stem: str,
+    variants: tuple[AttentionSpec, ...],
+    grid: Grid,
+    known_bytes: bytes | None,
+    one_by_one: bool,
+    device: str,
+    dtype: torch.dtype,
 ) -> Plan:
     with torch.inference_mode(False):
-        known = None if given is None else torch.from_numpy(np.frombuffer(given, dtype=bool).copy())
+        known = None if known_bytes is None else torch.from_numpy(np.frombuffer(known_bytes, dtype=bool).copy())
         masks = {spec: mask(spec, grid, causal=True) for spec in variants}
         if one_by_one:
             order = list(torch.arange(grid.size)[:, None])
         else:
             order = schedule(STEMS[stem].reads(grid), masks.values(), known)
-        fresh = [torch.ones(len(cells), dtype=torch.bool) if known is None else ~known[cells] for cells in order]
+        given = torch.zeros(grid.size, dtype=torch.bool) if known is None else known
+        new = [(~given[cells]).nonzero().flatten() for cells in order]
         return Plan(
             grid=grid,
             order=order,
             cells=[cells.to(device) for cells in order],
-            new=[each.to(device) if bool(each.any()) else None for each in fresh],
-            own={spec: _self(order, seen, device) for spec, seen in masks.items()},
+            drawn=[cells[each].to(device) for cells, each in zip(order, new, strict=True)],
+            new=[None if len(each) == len(cells) else each.to(device) for cells, each in zip(order, new, strict=True)],
+            sources=[STEMS[stem].sources_of(grid, cells, device) for cells in order],
+            own={spec: _self(order, seen, device, dtype) for spec, seen in masks.items()},
             device=device,
+            dtype=dtype,
         )
 
 
-def _self(order: list[Tensor], seen: Tensor, device: str) -> Seen:
+def _self(order: list[Tensor], seen: Tensor, device: str, dtype: torch.dtype) -> Seen:
     placed = slots(order, seen)
     return Seen(
         places=[placed.of[cells].to(device) for cells in order],
-        rows=[Rows(seen[cells], placed.of, device) for cells in order],
+        rows=[Rows(seen[cells], placed.of, device=device, dtype=dtype) for cells in order],
         num_places=placed.num,
     )
-
-
-@lru_cache(maxsize=32)
-def _across(plan: Plan, spec: AttentionSpec, kv_grid: Grid) -> list[Rows]:
-    with torch.inference_mode(False):
-        seen = mask(spec, plan.grid, kv_grid)
-        return [Rows(seen[cells], device=plan.device) for cells in plan.order]

@@ -47,7 +47,8 @@ class Sampler:
         lengths = torch.tensor([2 if empty else 3 + index % 5 for index in sample_indices])
         valid = torch.arange(77) < lengths[:, None]
         ids = torch.arange(77).add(lengths[:, None]).remainder(12).add(1) * valid
-        return [self.model.encoder.encode_text(ids, valid)]
+        device = self.model.decoder.head.weight.device
+        return [self.model.encoder.encode_text(ids.to(device), valid.to(device))]
 
     def draw(self, sampling: Sampling, sample_indices: Sequence[int] = range(3), **more: Any) -> Tensor:
         with torch.no_grad():

@@ -7,7 +7,7 @@ import torch
 
 from nuwa import Grid
 from nuwa.attention import AttentionSpec, Full, Nearby3D, attend, mask
-from nuwa.sampling.cache import KeyValueCache, Rows
+from nuwa.sampling.cache import KeyValues, Rows
 
 from .conftest import SPECS
 
@@ -29,7 +29,7 @@ def test_rows_of_the_whole(spec: AttentionSpec, cells: torch.Tensor, kv_grid: Gr
     valid = torch.rand(2, kv_grid.size) > 0.3 if padded else None
     rows = Rows(mask(spec, GRID, kv_grid, causal)[cells])
     whole = attend(q, k, v, spec=spec, grid=GRID, kv_grid=kv_grid, causal=causal, key_mask=valid)
-    torch.testing.assert_close(rows.attend(q[:, :, cells], k, v, valid), whole[:, :, cells])
+    torch.testing.assert_close(rows.attend(q[:, :, cells], KeyValues.of(k, v, valid)), whole[:, :, cells])
 
 
 def test_few_keys_are_gathered_and_many_are_masked() -> None:
@@ -47,14 +47,14 @@ def test_keys_may_lie_anywhere(spec: AttentionSpec, padded: bool) -> None:
     seen = mask(spec, GRID)[cells]
     moved = [x[:, :, place.argsort()] for x in (k, v)]
     moved_valid = None if valid is None else valid[:, place.argsort()]
-    found = Rows(seen, place).attend(q[:, :, cells], *moved, moved_valid)
-    torch.testing.assert_close(found, Rows(seen).attend(q[:, :, cells], k, v, valid))
+    found = Rows(seen, place).attend(q[:, :, cells], KeyValues.of(*moved, moved_valid))
+    torch.testing.assert_close(found, Rows(seen).attend(q[:, :, cells], KeyValues.of(k, v, valid)))
 
 
 def test_what_was_written_is_read() -> None:
-    cache = KeyValueCache(2, 3, GRID.size, 4, like=torch.zeros(1, dtype=torch.float64))
+    cache = KeyValues(torch.zeros(2, GRID.size, 2, 3, 4, dtype=torch.float64))
     k, v = heads(GRID).double(), heads(GRID).double()
     for cells in torch.randperm(GRID.size).split(7):
-        cache.write(cells, k[:, :, cells], v[:, :, cells])
+        cache.write(cells, torch.stack([k, v])[..., cells, :])
     assert torch.equal(cache.k, k)
     assert torch.equal(cache.v, v)

@@ -17,7 +17,7 @@ from nuwa.attention import AttentionSpec, Axial3D, Nearby3D, Pattern, Problem, c
 from nuwa.model.layers import Condition
 from nuwa.model.stem import STEMS
 from nuwa.sampling import decode, plan
-from nuwa.sampling.decode import _Branch
+from nuwa.sampling.branch import Branch
 
 from .conftest import AWKWARD, MIXTURES, SPECS, Sampler, SamplerMaker
 
@@ -96,7 +96,7 @@ def test_cached_steps_are_the_forward_pass(
     with torch.no_grad():
         expected = sampler.model.decoder(tokens, conditions)
         steps = plan(sampler.model.decoder, one_by_one=one_by_one)
-        branch = _Branch(sampler.model.decoder, conditions, 3, steps)
+        branch = Branch(sampler.model.decoder, conditions, 3, steps)
         for step, cells in enumerate(steps.order):
             seen = torch.where(drawn, tokens, torch.randint(11, tokens.shape))
             torch.testing.assert_close(branch.step(seen, step), expected[:, cells], rtol=0, atol=1e-5)
@@ -112,7 +112,7 @@ def test_cached_steps_where_the_forward_pass_takes_another_backend(make_sampler:
     with torch.no_grad():
         expected = sampler.model.decoder(tokens, conditions)
         steps = plan(sampler.model.decoder)
-        branch = _Branch(sampler.model.decoder, conditions, 2, steps)
+        branch = Branch(sampler.model.decoder, conditions, 2, steps)
         for step, cells in enumerate(steps.order):
             torch.testing.assert_close(branch.step(tokens, step), expected[:, cells], rtol=0, atol=1e-5)
 

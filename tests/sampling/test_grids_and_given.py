@@ -13,7 +13,7 @@ from nuwa.attention import Axial3D, Block3D, Full, Nearby3D, Pattern, axial_in_t
 from nuwa.model.layers import Condition
 from nuwa.model.stem import STEMS
 from nuwa.sampling import decode, plan
-from nuwa.sampling.decode import _Branch
+from nuwa.sampling.branch import Branch
 
 from .conftest import MIXTURES, SPECS, Sampler, SamplerMaker
 
@@ -82,7 +82,7 @@ def test_a_prefill_in_one_pass_is_feeding_token_by_token(
     logits = []
     for one_by_one in (False, True):
         steps = plan(sampler.model.decoder, known=known, one_by_one=one_by_one)
-        branch, found = _Branch(sampler.model.decoder, conditions, 3, steps), torch.zeros(3, LARGEST.size, 11)
+        branch, found = Branch(sampler.model.decoder, conditions, 3, steps), torch.zeros(3, LARGEST.size, 11)
         with torch.no_grad():
             for step, cells in enumerate(steps.order):
                 found[:, cells] = branch.step(tokens, step)
