@@ -48,7 +48,7 @@ class Grid:
 
     def coordinates(self, device: torch.device | str | None = None) -> Tensor:
         """Coordinates (s, 3) int64 of all cells in raster order, columns ``t h w``."""
-        return _coordinates(self.t, self.h, self.w).to(device or "cpu")
+        return _coordinates(self.t, self.h, self.w, str(device or "cpu"))
 
     def check_within(self, largest: Grid, what: str = "grid") -> None:
         """ValueError unless this grid fits into the ``largest`` on every axis."""
@@ -64,6 +64,9 @@ class Grid:
 
 
 @lru_cache(maxsize=256)
-def _coordinates(t: int, h: int, w: int) -> Tensor:
-    axes = torch.meshgrid(torch.arange(t), torch.arange(h), torch.arange(w), indexing="ij")
-    return torch.stack([axis.reshape(-1) for axis in axes], dim=-1)
+def _coordinates(t: int, h: int, w: int, device: str) -> Tensor:
+    with torch.inference_mode(False):  # they outlive the call, and serve as indices of a backward pass too
+        if device != "cpu":
+            return _coordinates(t, h, w, "cpu").to(device)
+        axes = torch.meshgrid(*(torch.arange(n, device="cpu") for n in (t, h, w)), indexing="ij")
+        return torch.stack([axis.reshape(-1) for axis in axes], dim=-1)
