@@ -45,8 +45,7 @@ class Ledger:
         least = LEAST_ROUNDS if LEAST_ROUNDS * seconds < self.options.patience_s else 1
         rounds = max(least, min(MOST_ROUNDS, int(self.options.round_s / seconds)))
         benchmark.pedantic(timed, rounds=rounds)
-        stats = cast(Any, benchmark.stats).stats
-        return Times(median=stats.median, min=stats.min, max=stats.max, rounds=stats.rounds, first=first_s)
+        return times_of(benchmark, first_s)
 
     def memory(self, run: Callable[[], Any]) -> int:
         """Most memory that ``run`` takes on top of what was there before, results included."""
@@ -78,6 +77,12 @@ class Ledger:
         )
         write_speed(path, record)
         return path
+
+
+def times_of(benchmark: BenchmarkFixture, first_s: float) -> Times:
+    """What the benchmark has clocked, after a first call of ``first_s``."""
+    stats = cast(Any, benchmark.stats).stats
+    return Times(median=stats.median, min=stats.min, max=stats.max, rounds=stats.rounds, first=first_s)
 
 
 def clocked(run: Callable[[], T]) -> tuple[T, float]:

@@ -17,8 +17,8 @@ from evaluation.records import Environment, GitState
 
 SCHEMA = "nuwa-speed-1"
 
-Group = Literal["attention", "decoding"]
-Direction = Literal["forward", "forward+backward", "sampling"]
+Group = Literal["attention", "decoding", "training"]
+Direction = Literal["forward", "forward+backward", "sampling", "training step"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +37,40 @@ class Times:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingFigures:
+    """What a training step did beside taking its time.
+
+    Attributes:
+        samples: pictures or clips a step.
+        parameters: of the model.
+        tokens_per_s: target tokens.
+        mfu: model FLOPs (:mod:`nuwa.training.flops`) over those that the device can do in bfloat16 in that time; None where
+            its peak is not known.
+        peak_bytes: most memory of tensors on the device, weights and optimizer included; None on a CPU.
+    """
+
+    samples: int
+    parameters: int
+    tokens_per_s: float
+    mfu: float | None
+    peak_bytes: int | None
+
+    def __post_init__(self) -> None:
+        if self.mfu is not None and not 0 < self.mfu < 1:
+            raise ValueError(f"mfu: expected a share in (0, 1), got {self.mfu}; the peak or the FLOPs are wrong")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """One operation on one grid.
 
     Attributes:
         group: which table it belongs to.
-        name: what ran: an attention variant such as ``"nearby3d"``, or a peer such as ``"nuwa-pytorch"``.
+        name: what ran: an attention variant such as ``"nearby3d"``, a peer such as ``"nuwa-pytorch"``, or the variants of
+            encoder and decoder by their letters, ``"NN"``.
         peer: whether it is somebody else's, or what everybody uses, instead of ours.
         backend: how it ran: a name from :data:`nuwa.attention.BACKENDS`, the peer's function, or the order of decoding
-            (``"diagonal"``, ``"one by one"``).
+            (``"diagonal"``, ``"one by one"``), or whether a training was ``"compiled"`` or ``"eager"``.
         direction: what was timed.
         grid: frames, rows, columns of tokens.
         setting: sizes that tables print in words, such as ``"20 heads of 64, batch 1"``.
@@ -57,9 +82,11 @@ class Measurement:
             computed, as peers do.
         peak_extra_bytes: most memory taken on top of the inputs, results included; None where not measured.
         query_bytes: size of the queries, the unit that tables print memory in; None for decoding.
-        flops: operations of the pairs that meet (:func:`nuwa.attention.cost`); None for decoding.
-        steps: passes through the decoder for one sample; None for attention.
+        flops: operations of the pairs that meet (:func:`nuwa.attention.cost`), or of the model in a training step; None for
+            decoding.
+        steps: passes through the decoder for one sample; None for attention and training.
         not_run: why there are no times.
+        training: of training steps that ran.
     """
 
     group: Group
@@ -77,6 +104,7 @@ class Measurement:
     flops: int | None
     steps: int | None
     not_run: str | None
+    training: TrainingFigures | None = strict.optional()
 
     def __post_init__(self) -> None:
         if (self.times is None) == (self.not_run is None):

@@ -11,7 +11,7 @@ import json
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -20,6 +20,16 @@ from nuwa.files import write_json
 from nuwa.registry import suggest
 
 T = TypeVar("T")
+
+_OPTIONAL = "optional"
+
+
+def optional() -> Any:
+    """A field of a dataclass that is None where its file has no such key, and no key where it is None.
+
+    So a schema can grow by what older files could not say, and they and their digests stay as they were.
+    """
+    return field(default=None, metadata={_OPTIONAL: True})
 
 
 def write(path: str | Path, value: Any) -> None:
@@ -59,8 +69,19 @@ def schema_of(path: str | Path) -> object:
 
 def plain(value: Any) -> dict[str, Any]:
     """The JSON content of a dataclass, checked against its own types, so that 3 and 3.0 are the same number."""
-    content = json.loads(json.dumps(asdict(value), allow_nan=False))
-    return asdict(_decode(type(value), content, "record"))
+    content = json.loads(json.dumps(_as_dict(value), allow_nan=False))
+    found: dict[str, Any] = _as_dict(_decode(type(value), content, "record"))
+    return found
+
+
+def _as_dict(value: Any) -> Any:
+    """``dataclasses.asdict`` without optional fields that are None."""
+    if is_dataclass(value):
+        parts = ((each, getattr(value, each.name)) for each in fields(value))
+        return {each.name: _as_dict(part) for each, part in parts if part is not None or _OPTIONAL not in each.metadata}
+    if isinstance(value, Mapping):
+        return {key: _as_dict(item) for key, item in value.items()}
+    return type(value)(map(_as_dict, value)) if isinstance(value, list | tuple) else value
 
 
 def decode(cls: type[T], content: Any) -> T:
@@ -153,9 +174,10 @@ def _decode_object(cls: Callable[..., Any], value: Any, place: str) -> Any:
     if not isinstance(value, dict):
         raise ValueError(f"{place}: expected an object, got {_kind(value)}")
     hints = _hints(typing.cast(type, cls))
-    known = [field.name for field in fields(typing.cast(Any, cls))]
+    own = fields(typing.cast(Any, cls))
+    known = [each.name for each in own]
     if unknown := [key for key in value if key not in known]:
         raise ValueError(f"{place}: unknown key {unknown[0]!r}{suggest(unknown[0], known)} (known: {', '.join(known)})")
-    if missing := [key for key in known if key not in value]:
+    if missing := [each.name for each in own if each.name not in value and _OPTIONAL not in each.metadata]:
         raise ValueError(f"{place}: missing key {missing[0]!r}; run the session again")
     return cls(**{key: _decode(hints[key], item, f"{place}.{key}") for key, item in value.items()})

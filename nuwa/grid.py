@@ -65,6 +65,8 @@ class Grid:
 
 @lru_cache(maxsize=256)
 def _coordinates(t: int, h: int, w: int, device: str) -> Tensor:
-    with torch.inference_mode(False):  # what is kept can be used by autograd later
-        axes = torch.meshgrid(torch.arange(t), torch.arange(h), torch.arange(w), indexing="ij")
-        return torch.stack([axis.reshape(-1) for axis in axes], dim=-1).to(device)
+    with torch.inference_mode(False):  # they outlive the call, and serve as indices of a backward pass too
+        if device != "cpu":
+            return _coordinates(t, h, w, "cpu").to(device)
+        axes = torch.meshgrid(*(torch.arange(n, device="cpu") for n in (t, h, w)), indexing="ij")
+        return torch.stack([axis.reshape(-1) for axis in axes], dim=-1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ PAPER_CLIP = (10, 21, 21)
 FIT_FROM = 1000
 DIRECTIONS: tuple[Direction, ...] = ("forward", "forward+backward")
 DENSE = ("full", "sdpa")
+_WHOLE = ("rounds", "peak_extra_bytes", "query_bytes", "flops", "steps", "samples", "parameters", "peak_bytes")
 _WORDS = {"forward": "forward", "forward+backward": "forward and backward"}
 
 
@@ -179,17 +181,65 @@ def decoding_table(record: SpeedRecord) -> Table | None:
     )
 
 
+def training_table(record: SpeedRecord) -> Table | None:
+    """Time, MFU, tokens a second and memory of training steps, by grid and by attention. None without rows."""
+    rows = [row for row in record.rows if row.group == "training"]
+    if not rows:
+        return None
+    columns = (
+        _column("step", "s"),
+        _column("MFU", "%", better=True),
+        _column("target tokens", "/s", better=True),
+        _column("samples a step"),
+        _column("peak memory", "GiB"),
+    )
+    groups = []
+    for grid in dict.fromkeys(row.grid for row in rows):
+        here = [row for row in rows if row.grid == grid]
+        title = f"{grid_text(grid)}, {math.prod(grid):,} tokens a sample"
+        lines = [
+            TableRow(name=f"{row.name}, {row.backend}", source=record.name, cells=_training_cells(row)) for row in here
+        ]
+        groups.append(Group(kind="model", title=title, rows=tuple(lines)))
+    return Table(
+        slug="training",
+        title="Training steps",
+        columns=columns,
+        groups=tuple(groups),
+        notes=(
+            ("", f"{rows[0].setting}, {rows[0].dtype}. {_machine(record)}"),
+            ("", "A row is the attention of the encoder and of the decoder, and whether the layers were compiled."),
+            ("", "MFU: the model's own operations, of pairs that meet alone, over the device's peak in bfloat16."),
+            *_reasons(rows),
+        ),
+    )
+
+
+def _training_cells(row: Measurement) -> tuple[Cell | None, ...]:
+    found = row.training
+    if found is None:
+        return (_seconds_cell(row), None, None, None, None)
+    memory = None if found.peak_bytes is None else found.peak_bytes / 2**30
+    return (
+        _seconds_cell(row),
+        _number(None if found.mfu is None else 100 * found.mfu, 1),
+        _number(found.tokens_per_s, 0),
+        _number(found.samples, 0),
+        _number(memory, 1),
+    )
+
+
 def tables(record: SpeedRecord) -> dict[str, tuple[Table, ...]]:
-    """All tables of a record by the name of their file: ``cost`` and ``decoding``, without those that have no rows."""
+    """All tables of a record by the name of their file, ``cost``, ``decoding`` and ``training``, where they have rows."""
     cost = [peers_table(record), *(cost_table(record, direction) for direction in DIRECTIONS)]
-    found = {"cost": cost, "decoding": [decoding_table(record)]}
+    found = {"cost": cost, "decoding": [decoding_table(record)], "training": [training_table(record)]}
     kept = {name: tuple(table for table in made if table is not None) for name, made in found.items()}
     return {name: made for name, made in kept.items() if made}
 
 
 def tidy(record: SpeedRecord, group: str) -> pd.DataFrame:
     """The measurements of a group, one a row, in seconds and bytes, unrounded."""
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             {
                 "record": record.name,
@@ -212,11 +262,13 @@ def tidy(record: SpeedRecord, group: str) -> pd.DataFrame:
                 "flops": row.flops,
                 "steps": row.steps,
                 "not_run": row.not_run,
+                **({} if row.training is None else asdict(row.training)),
             }
             for row in record.rows
             if row.group == group
         ]
-    ).astype(dict.fromkeys(("rounds", "peak_extra_bytes", "query_bytes", "flops", "steps"), "Int64"))
+    )
+    return table.astype({name: "Int64" for name in _WHOLE if name in table})
 
 
 def csv(record: SpeedRecord, group: str) -> str:

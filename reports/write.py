@@ -91,7 +91,7 @@ def write_speed_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path
     """Write the tables and plots of the benchmark in ``folder`` into it; return its tables and the files.
 
     The files are ``cost.md``, ``.csv``, ``.tex`` and ``.png`` (cost against tokens, memory, peers) and the same for
-    ``decoding`` (steps and wall clock). ValueError where the record is missing or damaged.
+    ``decoding`` (steps and wall clock); ``training`` has tables alone. ValueError where the record is missing or damaged.
     """
     folder = Path(folder)
     if not (folder / "record.json").is_file():
@@ -247,7 +247,7 @@ def _slug(name: str) -> str:
 
 def _write_speed(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:
     drawings = {"cost": list(cost_panels(record)), "decoding": list(decoding_panels(record))}
-    groups = {"cost": "attention", "decoding": "decoding"}
+    groups = {"cost": "attention", "decoding": "decoding", "training": "training"}
     paths = []
     for name, made in speed.tables(record).items():
         stem = folder / f"{prefix}{name}"
@@ -255,7 +255,7 @@ def _write_speed(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:
         for suffix, content in contents.items():
             write_text(f"{stem}{suffix}", content)
             paths.append(Path(f"{stem}{suffix}"))
-        if drawings[name]:
+        if drawings.get(name):
             paths.append(_write_bytes(Path(f"{stem}.png"), png(sheet(drawings[name], LIGHT, columns=2))))
     return paths
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from nuwa.data.captioned import CaptionedClips, CaptionedPictures
-from nuwa.data.shards.stream import ShardStream
+from nuwa.data.shards.stream import TokenStream
 from nuwa.data.streams import MapStream, Stream
 
 
@@ -30,7 +30,7 @@ class Source:
     samples: CaptionedPictures | CaptionedClips | None = (
         None  # a fixed list of what the stream shows, to be encoded once
     )
-    shards: ShardStream | None = None  # what the model reads in the place of the stream, where it was encoded
+    shards: TokenStream | None = None  # what the model reads in the place of the stream, where it was encoded
 
     def sketches(self) -> tuple[MapStream, Tensor]:
         """The stream with its maps, and held-out maps. ValueError where the data has none."""

@@ -34,12 +34,14 @@ class Encoder(nn.Module):
         if "partial" in config.conditions:
             self.partial = GridEmbedding(config.grid, config.num_codes + 1, config.d)  # the last id: a hidden cell
 
-    def encode_text(self, ids: Tensor, valid: Tensor) -> Condition:
+    def encode_text(self, ids: Tensor, valid: Tensor, length: int | None = None) -> Condition:
         """Memory of captions: ids (b, 77) int64 and valid (b, 77) bool as the text tokenizer gives them.
 
-        Only the columns that some caption of the batch uses are computed; padding is masked out either way.
+        Only the first ``length`` columns are computed, by default those that some caption of the batch uses, which a GPU has
+        to be asked and waited for. Padding is masked out either way.
         """
-        length = int(valid.any(dim=0).sum())
+        if length is None:
+            length = int(valid.any(dim=0).sum())
         ids, valid = ids[:, :length], valid[:, :length]
         grid = Grid(length, 1, 1)
         x = self.text(ids, grid)
@@ -133,6 +135,7 @@ class NuwaModel(nn.Module):
         sketch: Tensor | None = None,
         present: Tensor | None = None,
         partial: tuple[Tensor, Tensor] | None = None,
+        words: int | None = None,
     ) -> list[Condition]:
         """Everything the decoder looks at: text always, a sketch and a target with hidden cells where they are given.
 
@@ -142,8 +145,9 @@ class NuwaModel(nn.Module):
             sketch: (b, t, h, w) int64, of which samples that are not ``present`` (b,) bool do without.
             present: see ``sketch``.
             partial: target tokens (b, t, h, w) int64 and known cells of that shape, bool.
+            words: columns of the text to compute, where it is known how many are used.
         """
-        found = [self.encoder.encode_text(text_ids, text_valid)]
+        found = [self.encoder.encode_text(text_ids, text_valid, words)]
         if sketch is not None:
             found.append(self.encoder.encode_sketch(sketch, present))
         if partial is not None:

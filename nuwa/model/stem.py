@@ -11,6 +11,7 @@ import abc
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,14 +50,11 @@ class Stem(nn.Module, abc.ABC):
 
         ValueError for a grid that does not fit into the largest.
         """
-        out = self.begin(grid).expand(tokens.shape[0], -1, -1)
-        index, exists = self.sources(grid, tokens.device)
-        embedded = self.tokens(tokens)
-        for source in range(index.shape[1]):  # one after another: all at once would hold every token thirteen times
-            if bool(exists[:, source].any()):  # a picture has no earlier frame
-                neighbour = embedded[:, index[:, source]] * exists[:, source, None]
-                out = out + neighbour @ self.maps[source]
-        return out
+        return self.begin(grid) + self._all(tokens, grid)
+
+    def _all(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """What all cells (b, s, d) are told by the tokens before them."""
+        return self.some(tokens, self.sources_of(grid, torch.arange(grid.size), tokens.device))
 
     def begin(self, grid: Grid) -> Tensor:
         """``<bos>`` where a cell of ``grid`` has no source, otherwise 0: (s, d). ValueError as for :meth:`forward`."""
@@ -93,12 +91,65 @@ class NearbyStem(Stem):
     """The causal half of the 3×3×3 window: 13 cells at most, 4 of them in the own frame."""
 
     def __init__(self, grid: Grid, num_codes: int, d: int) -> None:
-        super().__init__(grid, num_codes, d, num_sources=13)
+        super().__init__(grid, num_codes, d, num_sources=len(OFFSETS))
 
     @staticmethod
     def sources(grid: Grid, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """See :class:`Stem`."""
         return _nearby_sources(grid, str(device))
+
+    def _all(self, tokens: Tensor, grid: Grid) -> Tensor:
+        """Every token is mapped for all cells that read it, and the results move there: nothing is held thirteen times."""
+        there = [all(abs(step) < length for step, length in zip(o, grid.shape, strict=True)) for o in OFFSETS]
+        if not any(there):
+            return self.bos.new_zeros(*tokens.shape, len(self.bos))
+        first = there.index(True)  # a picture has no earlier frame
+        mapped = self.tokens(tokens) @ self.maps[first:].transpose(0, 1).flatten(1)
+        moved: Tensor = Moved.apply(mapped, grid, OFFSETS[first:])
+        return moved
+
+
+Offset = tuple[int, int, int]
+OFFSETS: tuple[Offset, ...] = tuple(o for o in product((-1, 0, 1), repeat=3) if o < (0, 0, 0))  # type: ignore[misc]
+"""From a cell to those that its input is made from, in raster order."""
+
+
+class Moved(torch.autograd.Function):
+    """Sum over offsets of what was made for each: (b, s, m·d) to (b, s, d), summed in float32 at least.
+
+    The cell at ``x`` gets part i of the cell at ``x + offsets[i]``, where that lies on the grid. The backward pass moves the
+    other way, and so is a few copies too; that of indexing would add numbers up one after the other.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, mapped: Tensor, grid: Grid, offsets: tuple[Offset, ...]) -> Tensor:
+        """See the class."""
+        ctx.grid, ctx.offsets, ctx.dtype = grid, offsets, mapped.dtype
+        parts = mapped.unflatten(2, (len(offsets), -1)).unflatten(1, grid.shape)
+        wide = torch.promote_types(mapped.dtype, torch.float32)
+        out = torch.zeros_like(parts[..., 0, :], dtype=wide, memory_format=torch.contiguous_format)
+        for part, offset in enumerate(offsets):
+            to, source = _ranges(grid, offset)
+            out[to] += parts[..., part, :][source]
+        return out.flatten(1, 3)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """See the class."""
+        given = gradient.unflatten(1, ctx.grid.shape)
+        parts = given.new_zeros(*given.shape[:-1], len(ctx.offsets), given.shape[-1], dtype=ctx.dtype)
+        for part, offset in enumerate(ctx.offsets):
+            to, source = _ranges(ctx.grid, offset)
+            parts[..., part, :][source] = given[to]
+        return parts.flatten(1, 3).flatten(2), None, None
+
+
+def _ranges(grid: Grid, offset: Offset) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """The cells (b, t, h, w, …) for which there is a cell at this offset, and those cells."""
+    pairs = list(zip(offset, grid.shape, strict=True))
+    to = tuple(slice(max(0, -step), min(length, length - step)) for step, length in pairs)
+    source = tuple(slice(max(0, step), min(length, length + step)) for step, length in pairs)
+    return (slice(None), *to), (slice(None), *source)
 
 
 class RasterStem(Stem):
@@ -122,7 +173,7 @@ STEMS.add("raster", RasterStem)
 @lru_cache(maxsize=16)
 def _nearby_sources(grid: Grid, device: str) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):
-        offsets = torch.tensor([o for o in product((-1, 0, 1), repeat=3) if o < (0, 0, 0)])
+        offsets = torch.tensor(OFFSETS)
         shape = torch.tensor(grid.shape)
         cells = grid.coordinates()[:, None] + offsets  # (s, 13, 3)
         exists = ((cells >= 0) & (cells < shape)).all(dim=-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ class Batch:
     tokens: Tensor  # (b, s) int64 of the target
     text_ids: Tensor  # (b, 77) int64
     text_valid: Tensor  # (b, 77) bool
+    words: int  # columns of the text that are used
     sketch: Tensor | None = None  # (b, t, h, w) int64
     present: Tensor | None = None  # (b,) bool, False for samples that learn without their sketch
     known: Tensor | None = None  # (b, s) bool, cells that are given and not learnt
@@ -49,6 +50,18 @@ class Chances:
     batch: (
         int  # the first key of the whole batch, of which this may be a part; the number of given frames follows from it
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """What a batch is made of, on the host: all that can be read and drawn while the device computes."""
+
+    task: Task
+    tokens: Tensor | None  # (b, t, h, w) int64, where they were encoded before
+    pixels: Tensor | None  # uint8 pictures or clips, to be encoded by the device
+    words: Tensor  # (b, 77) int64, as the data has them
+    maps: Tensor | None  # uint8 (b, h, w) or (b, t, h, w), of tasks with sketches
+    chances: Chances
 
 
 class Examples:
@@ -76,8 +89,20 @@ class Examples:
             wordless: share of the samples of a task with optional text that have none.
             rows: those of the b to make, as they are in the whole; all where not given.
         """
+        return self.batch(self.read(task, step, turn, size, dropout=dropout, wordless=wordless, rows=rows))
+
+    def read(
+        self, task: Task, step: int, turn: int, size: int, *, dropout: float, wordless: float, rows: range | None = None
+    ) -> Samples:
+        """What :meth:`draw` makes its examples of; nothing here waits for the device."""
         rows = range(size) if rows is None else rows
-        tokens, words = self._read(task, turn, size, rows)
+        source = self.sources[task.target]
+        if source.shards is None:
+            tokens, (pixels, captions) = None, batch_of(source.stream, turn, size, rows)
+            words = self.text.encode(captions).ids
+        else:
+            pixels, found = None, [source.shards.tokens(*each) for each in blocks(turn, size, rows)]
+            tokens, words = torch.cat([each.tokens for each in found]), torch.cat([each.text for each in found])
         maps = maps_of(self.sources[task.target].sketches()[0], turn, size, rows) if task.sketch else None
         dropped = noise.uniform(noise.key("caption dropout", self.seed), step, rows) < dropout
         chances = Chances(
@@ -86,7 +111,7 @@ class Examples:
             keys=step * size + np.asarray(rows),
             batch=step * size,
         )
-        return self._batch(task, tokens, words, maps, chances)
+        return Samples(task=task, tokens=tokens, pixels=pixels, words=words, maps=maps, chances=chances)
 
     def drawn(self, task: Task, step: int, size: int, grid: Grid) -> int:
         """Cells that all samples of a step learn together, which are known before any is read."""
@@ -112,42 +137,51 @@ class Examples:
                 keys=start + np.arange(len(captions)),
                 batch=start,
             )
-            tokens, words = self._encode(source.pixels[part], captions)
-            yield self._batch(task, tokens, words, None if maps is None else maps[part], chances)
+            samples = Samples(
+                task=task, tokens=None, pixels=source.pixels[part], words=self.text.encode(captions).ids,
+                maps=None if maps is None else maps[part], chances=chances,
+            )  # fmt: skip
+            yield self.batch(samples)
 
-    def _read(self, task: Task, turn: int, size: int, rows: range) -> tuple[Tensor, Tensor]:
-        """Tokens (b, t, h, w) and text ids (b, 77): as shards have them, or encoded here."""
-        source = self.sources[task.target]
-        if source.shards is None:
-            return self._encode(*batch_of(source.stream, turn, size, rows))
-        found = [source.shards.tokens(*each) for each in blocks(turn, size, rows)]
-        return torch.cat([each.tokens for each in found]).to(self.device), torch.cat([each.text for each in found])
-
-    def _encode(self, pixels: Tensor, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        return self.tokenizer.encode(pixels.to(self.device)), self.text.encode(captions).ids
-
-    def _batch(self, task: Task, tokens: Tensor, words: Tensor, maps: Tensor | None, chances: Chances) -> Batch:
+    def batch(self, samples: Samples) -> Batch:
+        """The examples, on the device."""
+        task, chances, words = samples.task, samples.chances, samples.words
+        if samples.tokens is not None:
+            tokens = self._sent(samples.tokens)
+        else:
+            assert samples.pixels is not None
+            tokens = self.tokenizer.encode(self._sent(samples.pixels))
         grid = Grid(*tokens.shape[1:])
         if task.text != "caption":
             silent = chances.wordless | (task.text == "none")
             words = torch.where(silent[:, None], self.text.encode([NO_WORDS]).ids, words)
-        words = torch.where(chances.dropped[:, None], self.text.null().ids, words).to(self.device)
+        words = torch.where(chances.dropped[:, None], self.text.null().ids, words)
+        used = int(words_in(words).any(dim=0).sum())
+        words = self._sent(words)
         sketch = present = None
-        if maps is not None:
+        if samples.maps is not None:
             assert self.sketch is not None
-            sketch, present = self.sketch.encode(maps.to(self.device)), ~chances.dropped.to(self.device)
+            sketch, present = self.sketch.encode(self._sent(samples.maps)), self._sent(~chances.dropped)
         known = self._known(task, grid, chances.keys, chances.batch)
-        known = None if known is None else known.to(self.device)
+        partial = None
+        if known is not None:
+            given, shown = for_encoder(task, tokens, known)
+            partial = given, self._sent(shown)
         return Batch(
             grid=grid,
             tokens=tokens.flatten(1),
             text_ids=words,
             text_valid=words_in(words),
+            words=used,
             sketch=sketch,
             present=present,
-            known=None if known is None else known.flatten(1),
-            partial=None if known is None else for_encoder(task, tokens, known),
+            known=None if known is None else self._sent(known.flatten(1)),
+            partial=partial,
         )
+
+    def _sent(self, x: Tensor) -> Tensor:
+        """``x`` on the device, which need not have finished its work before."""
+        return x.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else x.to(self.device)
 
     def _known(self, task: Task, grid: Grid, keys: np.ndarray, batch: int) -> Tensor | None:
         """Cells that are given, bool (b, t, h, w)."""

@@ -91,9 +91,8 @@ def activations(
     if len(conditions) > 1:  # what each condition gives, and their sum
         decoder += len(conditions) * half * d + FLOAT * config.num_heads * (len(conditions) - 1)
     memory = read * (once + 2 * half * d)  # keys and values of the conditions, a decoder layer
-    sources = 13 if grid.t > 1 else 4
     s = grid.size
-    edges = s * (sources * half * d + (wide + half) * d + 2 * FLOAT)  # the stem, the last norm and the head's input
+    edges = s * (half * d + (wide + half) * d + 2 * FLOAT)  # the stem, the last norm and the head's input
     edges += read * (wide * d + (0 if mixed else wide * d) + 2 * FLOAT)
     edges += s * FLOAT * config.num_codes  # logarithms of the probabilities
     layers = [read * encoder] * config.encoder_layers + [s * decoder + memory] * config.decoder_layers

@@ -50,7 +50,7 @@ def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
 def clipped_step(
     parameters: Iterable[nn.Parameter], optimizers: Iterable[torch.optim.Optimizer], clip: float = math.inf
 ) -> Tensor:
-    """One step with the gradient clipped to the norm ``clip``; gives the norm () that it had before.
+    """One step with the gradient clipped to the norm ``clip``; gives the norm () that it had before, on the CPU.
 
     Nothing moves where that is not finite: a bad sample must not end in the weights.
     """
@@ -58,7 +58,8 @@ def clipped_step(
     norm = whole(nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None))
     if clip < math.inf:
         nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    norm = norm.detach().cpu()  # the one time in a step that a GPU is waited for
     if torch.isfinite(norm):
         for optimizer in optimizers:
             optimizer.step()
-    return norm.detach()
+    return norm

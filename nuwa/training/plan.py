@@ -16,34 +16,13 @@ from torch import nn
 from nuwa.grid import Grid
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import Preset
-from nuwa.registry import Registry
 from nuwa.tasks import TASKS, Task, of_target
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
 from nuwa.training.flops import Flops, reads, sample_flops, usual_frames
+from nuwa.training.gpus import GPUS
 from nuwa.training.memory import GIB, RESERVED_GIB, Activations, States, activations, states
 from nuwa.training.mixture import Mixture
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gpu:
-    """A kind of GPU: the datasheet's peak of dense products in bfloat16, and the memory that programs see."""
-
-    flops: float  # a second
-    memory_gib: float
-
-
-GPUS: Registry[Gpu] = Registry("GPU")
-for _name, _tflops, _memory_gib in (  # datasheets of NVIDIA, without sparsity, SXM where there is a choice
-    ("a100-40", 312, 39),
-    ("a100", 312, 79),
-    ("h100", 989, 79),
-    ("h200", 989, 139),
-    ("b200", 2250, 178),
-    ("l40s", 362, 44),
-    ("rtx4090", 165, 23),
-):
-    GPUS.add(_name, Gpu(flops=_tflops * 1e12, memory_gib=_memory_gib))
 
 
 @dataclass(frozen=True, kw_only=True)

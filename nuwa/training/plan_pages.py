@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nuwa.training.gpus import GPUS
 from nuwa.training.memory import GIB, RESERVED_GIB
-from nuwa.training.plan import GPUS, Load, Machine, Plan, plan, with_steps
+from nuwa.training.plan import Load, Machine, Plan, plan, with_steps
 
 DAYS_ON = (1, 8, 64)
 """Numbers of GPUs for which the page of all presets says how long a training takes."""

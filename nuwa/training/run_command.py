@@ -29,6 +29,10 @@ class RunOptions:
     start: Path | None = None  # checkpoint folder to fine-tune
     parallel: Parallel = "ddp"  # fsdp divides model and optimizer by the processes
     accumulate: int = 1  # parts in which each process computes its share of a batch, to save memory
+    checkpoint_activations: bool = (
+        False  # save more memory of the model: compute a layer's inside anew when it is needed
+    )
+    compile: bool = False  # fuse what lies between the model's matrix products; takes a minute, and pays on GPUs
     ema: float | None = None  # decay of a moving average of the weights, such as 0.9999; none where not given
     device: str = "auto"  # auto, cpu or cuda
     out: Path = Path("runs/train")
@@ -44,7 +48,13 @@ class RunOptions:
             preset,
             tokenizer=replace(preset.tokenizer, ema=self.ema, accumulate=self.accumulate),
             sketch=None if sketch is None else replace(sketch, ema=self.ema, accumulate=self.accumulate),
-            transformer=replace(preset.transformer, ema=self.ema, accumulate=self.accumulate),
+            transformer=replace(
+                preset.transformer,
+                ema=self.ema,
+                accumulate=self.accumulate,
+                checkpoint_activations=self.checkpoint_activations,
+                compile=self.compile,
+            ),
         )
 
 

@@ -23,13 +23,20 @@ def check_shared(ema: float | None, accumulate: int) -> None:
         raise ValueError(f"accumulate: expected at least one part, got {accumulate}")
 
 
+SHAPELESS = ("accumulate", "checkpoint_activations")
+"""Settings that change no result, so that a training goes on under others."""
+
+OFF = {"ema": None, "compile": False}
+"""Values under which a setting does nothing; it stands in the config where it does something."""
+
+
 def described(settings: DataclassInstance) -> dict[str, Any]:
-    """The settings that shape the result, so that a training goes on under others: ``accumulate`` does not, nor no ``ema``."""
-    found = asdict(settings)
-    del found["accumulate"]
-    if found["ema"] is None:
-        del found["ema"]
-    return found
+    """The settings that shape the result, those that do nothing left out."""
+    return {
+        name: value
+        for name, value in asdict(settings).items()
+        if name not in SHAPELESS and not (name in OFF and value == OFF[name])
+    }
 
 
 class Sums:

@@ -49,6 +49,8 @@ class TransformerTraining:
     seed: int = 0
     ema: float | None = None  # decay of a moving average of the weights, which is what the training then leaves
     accumulate: int = 1  # parts in which a process computes its share of a batch, to save memory; changes no result
+    checkpoint_activations: bool = False  # keep each layer's input alone and compute the rest anew; changes no result
+    compile: bool = False  # fuse what lies between matrix products and attention; changes results by rounding
 
     def __post_init__(self) -> None:
         Mixture(self.tasks, 1, lead=self.lead)
@@ -82,6 +84,10 @@ class TransformerStage:
         if parallel == "fsdp" and config.optimizer == "muon" and world() > 1:
             raise ValueError("parallel: expected ddp with the optimizer muon, which needs whole matrices, got fsdp")
         learner = Learner(self.model, self.precision, device)
+        for layer in layers:
+            layer.recompute = config.checkpoint_activations
+        if config.compile:
+            learner.fuse()
         unused = len(model.conditions) > 1  # tasks differ in what they read
         self.learner = spread(learner, device, parallel, layers=layers, unused=unused)
         self._optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -148,7 +154,7 @@ class TransformerStage:
                 part = self.loss(batch) * (1 if drawn is None else batch.drawn / drawn)
                 (part * world()).backward()  # the mean over the processes is then the gradient of the sum
             loss += part.detach()
-        loss = summed(loss)
+        loss = summed(loss).to("cpu", non_blocking=True)  # it is there when the gradient's norm is
         for optimizer in self.optimizers.values():
             set_lr(optimizer, settings.lr * warmup_cosine(index, settings.steps))
         norm = clipped_step(model.parameters(), self.optimizers.values(), settings.clip)

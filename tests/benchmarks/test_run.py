@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from evaluation.speed import SpeedRecord, read_speed
 from nuwa import Grid
@@ -68,6 +69,20 @@ def test_decoding_counts_its_steps(record: SpeedRecord) -> None:
     assert {row.agreement for row in record.rows if row.group == "decoding" and row.times} == {0.0}
 
 
+def test_training_steps_of_every_attention(record: SpeedRecord) -> None:
+    """No MFU where the device's peak is not known."""
+    rows = [row for row in record.rows if row.group == "training"]
+    assert {(row.name, row.grid[0]) for row in rows if row.times} == {
+        (n, t) for n in ("NN", "FF", "AA", "BB") for t in (1, 5)
+    }
+    for row in rows:
+        assert (row.training is None) == (row.times is None)
+        if row.training is not None and row.times is not None:
+            assert row.training.tokens_per_s == pytest.approx(row.training.samples * row.tokens / row.times.median)
+            assert row.flops
+            assert torch.cuda.is_available() or row.training.mfu is row.training.peak_bytes is None
+
+
 def test_what_did_not_run_says_why(record: SpeedRecord) -> None:
     reasons = {(row.name, row.backend): row.not_run for row in record.rows if row.not_run}
     assert all(reason and reason != "not tried" for reason in reasons.values())
@@ -84,10 +99,9 @@ def test_the_machine_is_on_record(record: SpeedRecord) -> None:
 
 def test_tables_and_plots_of_it(folder: Path, record: SpeedRecord) -> None:
     tables, paths = write_speed_report(folder)
-    assert [table.slug for table in tables] == ["cost-forward", "cost-forward-backward", "decoding"]
-    assert {path.name for path in paths} == {
-        f"{n}.{e}" for n in ("cost", "decoding") for e in ("md", "csv", "tex", "png")
-    }
+    assert [table.slug for table in tables] == ["cost-forward", "cost-forward-backward", "decoding", "training"]
+    drawn = {f"{n}.{e}" for n in ("cost", "decoding") for e in ("md", "csv", "tex", "png")}
+    assert {path.name for path in paths} == drawn | {f"training.{e}" for e in ("md", "csv", "tex")}
     lines = (folder / "cost.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + sum(row.group == "attention" for row in record.rows)
 

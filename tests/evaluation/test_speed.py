@@ -11,7 +11,7 @@ import pytest
 
 from evaluation import strict
 from evaluation.records import Environment, GitState, read_record
-from evaluation.speed import SCHEMA, Measurement, SpeedRecord, Times, read_speed, write_speed
+from evaluation.speed import SCHEMA, Measurement, SpeedRecord, Times, TrainingFigures, read_speed, write_speed
 
 TIMES = Times(median=0.02, min=0.01, max=0.04, rounds=5, first=1.5)
 
@@ -55,6 +55,30 @@ def test_reads_what_was_written(tmp_path: Path) -> None:
     assert read_speed(tmp_path / "record.json") == record()
     assert [path.name for path in tmp_path.iterdir()] == ["record.json"]
     assert strict.schema_of(tmp_path / "record.json") == SCHEMA
+
+
+FIGURES = TrainingFigures(samples=80, parameters=930_000_000, tokens_per_s=1e5, mfu=0.41, peak_bytes=7 * 10**10)
+
+
+def test_what_older_records_could_not_say(tmp_path: Path) -> None:
+    """They have no key for it, and neither has a row without it: digests stay as they were."""
+    path = tmp_path / "record.json"
+    write_speed(path, record(row(), row(group="training", direction="training step", training=FIGURES)))
+    old, new = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    assert "training" not in old
+    assert new["training"]["mfu"] == 0.41
+    assert read_speed(path).rows[1].training == FIGURES
+
+
+def test_a_committed_record_keeps_its_digest() -> None:
+    path = Path(__file__).parents[2] / "reports" / "records" / "bench-cpu.json"
+    assert read_speed(path).content_sha256 == json.loads(path.read_text(encoding="utf-8"))["content_sha256"]
+
+
+@pytest.mark.parametrize("mfu", [0.0, 1.2])
+def test_an_mfu_that_cannot_be(mfu: float) -> None:
+    with pytest.raises(ValueError, match="the peak or the FLOPs are wrong"):
+        dataclasses.replace(FIGURES, mfu=mfu)
 
 
 def edit(path: Path, change: Any) -> Path:

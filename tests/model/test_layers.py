@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nuwa import Grid
-from nuwa.attention import AttentionSpec, Full, Nearby3D
+from nuwa.attention import AttentionSpec, Full, Nearby3D, attend
 from nuwa.model.embeddings import GridEmbedding, Positions
 from nuwa.model.layers import (
     Condition,
@@ -29,6 +29,21 @@ def condition(grid: Grid = Grid(5, 1, 1), spec: AttentionSpec = Full(), **more: 
     return Condition(grid=grid, spec=spec, memory=x(s=grid.size), **more)
 
 
+def to_itself(
+    module: SelfAttention, y: torch.Tensor, spec: AttentionSpec, *, causal: bool, valid: torch.Tensor | None = None
+) -> torch.Tensor:
+    q, k, v = module.split(module.qkv(y))
+    out: torch.Tensor = module.out(merge_heads(attend(q, k, v, spec=spec, grid=GRID, causal=causal, key_mask=valid)))
+    return out
+
+
+def to_conditions(
+    module: CrossAttention, y: torch.Tensor, spec: AttentionSpec, conditions: list[Condition]
+) -> torch.Tensor:
+    out: torch.Tensor = module.out(merge_heads(module.seen(module.q(y), spec, GRID, conditions)))
+    return out
+
+
 def test_heads_are_split_and_merged() -> None:
     heads = split_heads(x(), 4)
     assert heads.shape == (2, 4, 24, 2)
@@ -43,10 +58,10 @@ def test_self_attention_agrees_with_pytorch() -> None:
     theirs.out_proj.load_state_dict(ours.out.state_dict())
     y, valid = x(), torch.rand(2, 24) > 0.3
     expected, _ = theirs(y, y, y, key_padding_mask=~valid, need_weights=False)
-    torch.testing.assert_close(ours(y, Full(), GRID, causal=False, valid=valid), expected)
+    torch.testing.assert_close(to_itself(ours, y, Full(), causal=False, valid=valid), expected)
     later = torch.ones(24, 24, dtype=torch.bool).triu(1)
     expected, _ = theirs(y, y, y, attn_mask=later, need_weights=False)
-    torch.testing.assert_close(ours(y, Full(), GRID, causal=True), expected)
+    torch.testing.assert_close(to_itself(ours, y, Full(), causal=True), expected)
 
 
 def test_cross_attention_agrees_with_pytorch() -> None:
@@ -57,19 +72,19 @@ def test_cross_attention_agrees_with_pytorch() -> None:
     y, seen = x(), condition(valid=torch.arange(5) < torch.tensor([[5], [2]]))
     assert seen.valid is not None
     expected, _ = theirs(y, seen.memory, seen.memory, key_padding_mask=~seen.valid, need_weights=False)
-    torch.testing.assert_close(ours(y, Full(), GRID, [seen]), expected)
+    torch.testing.assert_close(to_conditions(ours, y, Full(), [seen]), expected)
 
 
 def test_several_conditions_are_summed() -> None:
     cross, y = CrossAttention(8, 2), x()
     one, other = condition(), condition(Grid(1, 3, 3), Nearby3D(extent=(1, 3, 3)))
-    alone = [cross(y, Full(), GRID, [each]) - cross.out.bias for each in (one, other)]
-    torch.testing.assert_close(cross(y, Full(), GRID, [one, other]), sum(alone) + cross.out.bias)
+    alone = [to_conditions(cross, y, Full(), [each]) - cross.out.bias for each in (one, other)]
+    torch.testing.assert_close(to_conditions(cross, y, Full(), [one, other]), sum(alone) + cross.out.bias)
 
 
 def test_encoder_layer() -> None:
     layer, y = EncoderLayer(8, 2, 3, 0.0), x()
-    middle = y + layer.attention(layer.norm(y), Nearby3D(), GRID, causal=False)
+    middle = y + to_itself(layer.attention, layer.norm(y), Nearby3D(), causal=False)
     expected = middle + layer.ff(layer.ff_norm(middle))
     torch.testing.assert_close(layer(y, Nearby3D(), GRID, None), expected)
     assert layer.ff.up.out_features == 24
@@ -79,7 +94,8 @@ def test_decoder_layer_sums_self_and_cross() -> None:
     """x + self(norm x) + cross(norm x, C): both read the same normed input."""
     layer, y, seen = DecoderLayer(8, 2, 2, 0.0), x(), [condition()]
     normed = layer.norm(y)
-    middle = y + layer.attention(normed, Nearby3D(), GRID, causal=True) + layer.cross(normed, Nearby3D(), GRID, seen)
+    own = to_itself(layer.attention, normed, Nearby3D(), causal=True)
+    middle = y + own + to_conditions(layer.cross, normed, Nearby3D(), seen)
     expected = middle + layer.ff(layer.ff_norm(middle))
     torch.testing.assert_close(layer(y, Nearby3D(), GRID, seen), expected)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaluation.records import Environment, GitState, Record, write_record
-from evaluation.speed import Direction, Measurement, SpeedRecord, Times, write_speed
+from evaluation.speed import Direction, Measurement, SpeedRecord, Times, TrainingFigures, write_speed
 from nuwa.attention import ATTENTION
 from reports import render, speed
 from reports.__main__ import main
@@ -181,6 +182,27 @@ def test_steps_and_wall_clock() -> None:
     group = "10×21×21, 4,410 tokens, 12 layers"
     assert list(cells(table, "nearby3d", group).values()) == ["4,410", "97", "45.5", "44.1", "0.970", "45.5"]
     assert list(cells(table, "full", group).values())[:3] == ["4,410", "4,410", "1.0"]
+
+
+def test_training_steps() -> None:
+    """MFU in per cent, and no number where the device's peak is not known."""
+    figures = TrainingFigures(samples=80, parameters=9, tokens_per_s=1.17e5, mfu=0.412, peak_bytes=70 * 2**30)
+    common = {"group": "training", "direction": "training step", "setting": "paper-336", "grid": (1, 21, 21)}
+    rows = [
+        measurement(**common, name="NN", backend="compiled", times=timed(0.3), training=figures),
+        measurement(**common, name="FF", backend="eager", times=timed(0.5), training=replace(figures, mfu=None)),
+        measurement(**common, name="AA", backend="eager", not_run="out of memory"),
+    ]
+    table = speed.training_table(make(*rows))
+    assert table is not None
+    text = {row.name: [cell and cell.text for cell in row.cells] for group in table.groups for row in group.rows}
+    assert text == {
+        "NN, compiled": ["0.300", "41.2", "117,000", "80", "70.0"],
+        "FF, eager": ["0.500", None, "117,000", "80", "70.0"],
+        "AA, eager": ["OOM", None, None, None, None],
+    }
+    assert speed.training_table(make()) is None
+    assert list(speed.tidy(make(*rows), "training")["mfu"].dropna()) == [0.412]
 
 
 @pytest.mark.parametrize(

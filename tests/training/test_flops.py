@@ -42,7 +42,9 @@ class Seen:
     problems: list[tuple[Problem, int]] = dataclasses.field(default_factory=list)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, **how: Any) -> Tensor:
-        shape = {"kv_grid": None, "causal": False} | {name: how[name] for name in how if name != "backend"}
+        shape = {"kv_grid": None, "causal": False, "key_mask": None} | {
+            name: how[name] for name in how if name != "backend"
+        }
         self.problems.append((Problem.of(q, k, v, **shape), q.shape[1]))
         return attend(q, k, v, **how, backend="dense")
 

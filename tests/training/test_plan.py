@@ -11,7 +11,8 @@ import torch
 from nuwa.model.nuwa import NuwaModel
 from nuwa.presets import PRESETS
 from nuwa.training.__main__ import main
-from nuwa.training.plan import GPUS, Machine, parameters, plan, with_steps
+from nuwa.training.gpus import GPUS
+from nuwa.training.plan import Machine, parameters, plan, with_steps
 from nuwa.training.plan_command import LEFT_OUT, PlanOptions, page_of
 from nuwa.training.plan_pages import duration, number, operations
 

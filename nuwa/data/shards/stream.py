@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from nuwa.data.shards.loader import TokenBatch, as_tensors, read_batch
 from nuwa.data.shards.order import Order
 from nuwa.data.shards.read import Shards
+
+
+class TokenStream(Protocol):
+    """An endless source of samples that were encoded before."""
+
+    def tokens(self, step: int, size: int) -> TokenBatch:
+        """The ``size`` samples of training step ``step``."""
 
 
 class ShardStream:
