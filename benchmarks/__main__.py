@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
     here = Path(__file__).parent
     suites = sorted(here.glob("test_*.py"), key=lambda suite: (suite.stem != "test_decoding", suite.stem))
     code = pytest.main([*map(str, suites), *FLAGS, *selected], plugins=[plugin])
+    print(*plugin.ledger.lines, sep="\n", end="\n" if plugin.ledger.lines else "")
     if plugin.ledger.rows:
         print(plugin.ledger.write(options.out / "record.json"))
     if code != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any, TypeVar, cast
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks.device import Queued
 from benchmarks.memory import peak_extra_bytes
 from benchmarks.problems import Options
 from evaluation.provenance import Provenance, provenance
@@ -30,14 +32,21 @@ class Ledger:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
         self.rows: list[Measurement] = []
+        self.lines: list[str] = []  # what is said when all is over
         self.made: Provenance = provenance(self.device, {}, self.dtype)  # the code that runs is that of the start
 
-    def time(self, benchmark: BenchmarkFixture, run: Callable[[], Any], first_s: float) -> Times:
+    def time(
+        self, benchmark: BenchmarkFixture, run: Callable[[], Any], first_s: float, *, queued: bool = False
+    ) -> Times:
         """Rounds of ``run`` until the options' seconds are over; the clock is read when the device is done.
+
+        ``queued`` takes the device's own time on a GPU, without that of asking for the work (:mod:`benchmarks.device`).
 
         What is first of its kind, such as compiling, is over by then and was clocked as ``first_s``; the number of rounds
         follows from one more pass, or from ``first_s`` where that would take too long.
         """
+        if queued and self.device.type == "cuda":
+            return self._queued(benchmark, run, first_s)
         timed = self.synchronised(run)
         seconds = first_s
         if first_s < self.options.round_s or first_s > self.options.patience_s:
@@ -46,6 +55,12 @@ class Ledger:
         rounds = max(least, min(MOST_ROUNDS, int(self.options.round_s / seconds)))
         benchmark.pedantic(timed, rounds=rounds)
         return times_of(benchmark, first_s)
+
+    def _queued(self, benchmark: BenchmarkFixture, run: Callable[[], Any], first_s: float) -> Times:
+        clock, found = Queued(run), []
+        rounds = max(LEAST_ROUNDS, min(MOST_ROUNDS, int(self.options.round_s / clock.round_s)))
+        benchmark.pedantic(lambda: found.append(clock.round()), rounds=rounds)
+        return Times(median=statistics.median(found), min=min(found), max=max(found), rounds=len(found), first=first_s)
 
     def memory(self, run: Callable[[], Any]) -> int:
         """Most memory that ``run`` takes on top of what was there before, results included."""

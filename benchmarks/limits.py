@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import torch
+
 from benchmarks.problems import Heads
 from nuwa.attention import Problem, cost
 
@@ -18,7 +20,7 @@ BACKWARD = 5.0
 def why_not_here(backend: str, problem: Problem, heads: Heads, patience_s: float) -> str | None:
     """None where ``backend`` can be expected to finish ``problem`` in time and in memory, otherwise the reason."""
     if problem.device != "cpu":
-        return None  # a GPU says so itself, and lives on
+        return _why_not_on_a_gpu(backend, problem, heads)
     if backend == "flex":  # skips tiles without a pair; a full mask has none of them
         return too_long(flops_of(problem, heads) / CPU_FLOPS, patience_s)
     if backend not in ("sdpa", "dense"):
@@ -34,6 +36,19 @@ def why_not_here(backend: str, problem: Problem, heads: Heads, patience_s: float
     return too_long(flops / CPU_FLOPS * slower, patience_s)
 
 
+def _why_not_on_a_gpu(backend: str, problem: Problem, heads: Heads) -> str | None:
+    """What is too large without being asked for: a GPU says the rest itself, and lives on."""
+    if backend == "local-compiled":
+        return "left out on a GPU: it compiles for minutes what triton was written for"
+    if backend == "flex" and problem.spec.name == "full":
+        return "left out on a GPU: with all pairs of the past it has no more to skip than sdpa, and compiles for long"
+    if backend == "dense":
+        scores = problem.grid.size * problem.kv_grid.size * heads.batch * heads.num_heads * problem.dtype.itemsize
+        needed, free = scores * (5 if problem.grad else 3), torch.cuda.mem_get_info()[0]
+        return None if needed <= free else _out_of_memory(needed, free)
+    return None
+
+
 def too_long(seconds: float, patience_s: float) -> str | None:
     """Why a pass of about ``seconds`` is not started, None where it is."""
     return f"about {seconds:,.0f} s a pass, more than {patience_s:.0f} s" if seconds > patience_s else None
@@ -42,8 +57,10 @@ def too_long(seconds: float, patience_s: float) -> str | None:
 def too_much_memory(needed: float) -> str | None:
     """Why something that takes ``needed`` bytes is not started, None where it is: four fifths of what is free are spent."""
     free = free_bytes()
-    if needed <= 0.8 * free:
-        return None
+    return None if needed <= 0.8 * free else _out_of_memory(needed, free)
+
+
+def _out_of_memory(needed: float, free: float) -> str:
     return f"out of memory: about {needed / 2**30:,.0f} GiB, of {free / 2**30:,.0f} GiB free"
 
 

@@ -17,10 +17,12 @@ from torch import Tensor
 
 from benchmarks import peers
 from benchmarks.agreement import assert_agrees, passes
+from benchmarks.beside import Results
+from benchmarks.device import bandwidth
 from benchmarks.ledger import Ledger, clocked
 from benchmarks.limits import flops_of, why_not_here
 from benchmarks.problems import PAPER_HEADS
-from evaluation.speed import Measurement
+from evaluation.speed import Measurement, Times
 from nuwa.attention import ATTENTION, BACKENDS, AttentionSpec, Problem, attend
 from nuwa.grid import Grid
 
@@ -77,17 +79,53 @@ def skip(ledger: Ledger, row: Measurement, reason: str) -> None:
 
 def measure(
     ledger: Ledger, benchmark: BenchmarkFixture, row: Measurement, run: Callable[[], Any], first_s: float
-) -> None:
+) -> Times:
     """Fill ``row`` with the memory and the times of ``run``, and add it."""
     benchmark.group = f"{row.direction}, {'x'.join(map(str, row.grid))}"
     peak = ledger.memory(run)
-    times = ledger.time(benchmark, run, first_s)
+    times = ledger.time(benchmark, run, first_s, queued=True)
     ledger.rows.append(replace(row, times=times, peak_extra_bytes=peak, not_run=None))
+    return times
+
+
+@pytest.fixture(scope="module")
+def floors() -> dict[str, Results]:
+    return {}
+
+
+@pytest.fixture
+def add_floor(floors: dict[str, Results], ledger: Ledger) -> Callable[[Measurement, Times], None]:
+    """Set a time on a GPU beside the least that its memory allows: every tensor read or written once, at a copy's speed."""
+
+    def add(row: Measurement, times: Times) -> None:
+        if ledger.device.type != "cuda":
+            return
+        assert row.query_bytes is not None
+        kept = floors.setdefault("all", Results(ledger, "floor", bytes_a_second=bandwidth()))
+        tensors = 4 if row.direction == "forward" else 12  # q k v, o; and again, with their four gradients
+        floor = tensors * row.query_bytes / bandwidth()
+        grid = "x".join(map(str, row.grid))
+        kept.add(f"{row.label}, {grid}, {row.direction}", s=times.median, floor_s=floor, ratio=times.median / floor)
+        ledger.lines.append(
+            f"{grid:10} {row.direction:17} {row.label:24} {1000 * times.median:9.3f} ms, "
+            f"{times.median / floor:7.2f} x the floor of {1000 * floor:.3f} ms at {bandwidth() / 1e12:.2f} TB/s, "
+            f"first {times.first:.1f} s"
+        )
+
+    return add
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize(("name", "backend"), TIMED)
-def test_ours(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: str, backend: str, direction: str) -> None:
+def test_ours(
+    benchmark: BenchmarkFixture,
+    ledger: Ledger,
+    add_floor: Callable[[Measurement, Times], None],
+    grid: Grid,
+    name: str,
+    backend: str,
+    direction: str,
+) -> None:
     spec, backward = ATTENTION[name](), direction != "forward"
     problem = Problem(
         spec=spec,
@@ -114,7 +152,8 @@ def test_ours(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, name: str
         inputs = tensors(PAPER_HEADS.shape(grid), ledger, backward)
         agreement, first_s = assert_agrees(operation, inputs, spec, grid, causal=True, backward=backward)
         weight = torch.ones_like(inputs[0]) if backward else None
-        measure(ledger, benchmark, replace(row, agreement=agreement), passes(operation, inputs, weight), first_s)
+        run = passes(operation, inputs, weight)
+        add_floor(row, measure(ledger, benchmark, replace(row, agreement=agreement), run, first_s))
     except torch.OutOfMemoryError:
         skip(ledger, row, "out of memory")
 

@@ -8,7 +8,7 @@ from nuwa.attention import compiled, dense, flex, gather, local, nearby_triton, 
 from nuwa.attention.backend import Backend, Problem
 from nuwa.attention.cost import count_pairs
 from nuwa.attention.shifts import offsets
-from nuwa.attention.spec import Nearby3D
+from nuwa.attention.spec import Full, Nearby3D
 from nuwa.registry import Registry
 
 BACKENDS: Registry[Backend] = Registry("attention backend")
@@ -20,6 +20,10 @@ BACKENDS.add("local-compiled", compiled.BACKEND)
 BACKENDS.add("gather", gather.BACKEND)
 BACKENDS.add("flex", flex.BACKEND)
 BACKENDS.add("triton", nearby_triton.BACKEND)
+
+
+FEW_TOKENS = 1024
+"""Tokens up to which all pairs are soon done on a GPU."""
 
 
 def choose(problem: Problem, backend: str = "auto") -> str:
@@ -49,16 +53,21 @@ def _measured(problem: Problem) -> str:
     cpu        the same in half precision, tokens >= 40 x offsets     local          local (from 20 x on)
     cpu        anything else in half precision, <= 256 x 256 pairs    sdpa           dense
     cpu        anything else                                          sdpa           sdpa
-    cuda       anything (not measured yet)                            sdpa           sdpa
+    cuda       nearby3d on one grid, tokens > 1,024                   triton         triton
+    cuda       pairs <= 1/8 of all, tokens > 1,024, half precision    flex           flex
+    cuda       anything else                                          sdpa           sdpa
     ========== ====================================================== ============== =====================
 
     The first line that fits counts, and ``gather`` needs a C++ compiler, so ``local`` is for machines without one and for
     fp16. The paper's decoder attention is 0.3% of all pairs on a clip of 10x21x21 and 1.1% on a picture. A window of 3x3x3
     has 27 offsets, 14 when causal, and 9 or 5 on a picture. ``local-compiled`` takes 1.3 to 1.7 times the time of ``gather``
     and half a minute for every new grid, so it is left to those who ask for it. ``nox -s bench`` measures all this again.
+
+    The lines of ``cuda`` are by reasoning, to be measured: ``triton`` moves little more than the tensors themselves, and
+    ``flex``, which compiles for seconds for every new grid, skips what it can in tiles of 128 x 128 pairs.
     """
     if problem.device != "cpu":
-        return "sdpa"
+        return _on_a_gpu(problem)
     half = problem.dtype in (torch.bfloat16, torch.float16)
     if BACKENDS["gather"].why_not(problem) is None:
         pairs = count_pairs(problem.spec, problem.grid, problem.kv_grid, problem.causal)
@@ -72,4 +81,17 @@ def _measured(problem: Problem) -> str:
     # The fused backward pass is slow in half precision on a CPU: 2 to 8 times the time of plain products.
     if half and problem.grad and problem.grid.size * problem.kv_grid.size <= 256 * 256:
         return "dense"
+    return "sdpa"
+
+
+def _on_a_gpu(problem: Problem) -> str:
+    if min(problem.grid.size, problem.kv_grid.size) <= FEW_TOKENS:
+        return "sdpa"
+    if BACKENDS["triton"].why_not(problem) is None:
+        return "triton"
+    half = problem.dtype in (torch.bfloat16, torch.float16)
+    if half and not isinstance(problem.spec, Full) and BACKENDS["flex"].why_not(problem) is None:
+        pairs = count_pairs(problem.spec, problem.grid, problem.kv_grid, problem.causal)
+        if pairs * 8 <= problem.grid.size * problem.kv_grid.size:
+            return "flex"
     return "sdpa"

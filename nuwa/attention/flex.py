@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -95,6 +96,8 @@ def why_not(problem: Problem) -> str | None:
     """None in single or half precision without a key_mask; on a CPU for forward passes only, where there is a compiler."""
     if problem.device != "cuda" and problem.grad:
         return f"FlexAttention has a backward pass on CUDA only, and this is {problem.device}"
+    if problem.device == "cuda" and find_spec("triton") is None:
+        return "its kernels are made by Triton, which is not installed"
     if problem.device == "cpu" and not native.compiler():
         return native.NO_COMPILER
     if problem.dtype not in DTYPES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import pytest
 import torch
 
@@ -85,7 +87,6 @@ def chosen(**change: object) -> str:
         ({"spec": Full()}, "sdpa"),
         ({"key_mask": True}, "gather"),
         ({"kv_grid": IMAGE, "causal": False}, "gather"),
-        ({"device": "cuda"}, "sdpa"),
         ({"dtype": torch.float16}, "local"),  # the kernel has no fp16
         ({"grid": IMAGE}, "gather"),  # 6.7% of the pairs
         ({"grid": IMAGE, "causal": False, "dtype": torch.bfloat16, "grad": False}, "sdpa"),  # 11.8%
@@ -96,6 +97,30 @@ def chosen(**change: object) -> str:
 )
 def test_the_written_table(change: dict[str, object], name: str) -> None:
     assert chosen(**change) == name
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs triton")
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, "triton"),
+        ({"grad": False, "dtype": torch.float32}, "triton"),
+        ({"causal": False}, "triton"),
+        ({"grid": IMAGE}, "sdpa"),
+        ({"key_mask": True}, "sdpa"),
+        ({"dtype": torch.float64}, "sdpa"),
+        ({"head_width": 48}, "flex"),
+        ({"spec": Axial3D()}, "flex"),
+        ({"spec": Axial3D(), "dtype": torch.float32}, "sdpa"),
+        ({"spec": Block3D()}, "flex"),
+        ({"spec": Block3D(block=(5, 21, 21))}, "sdpa"),  # a quarter of all pairs
+        ({"spec": Full()}, "sdpa"),
+        ({"kv_grid": IMAGE, "causal": False}, "sdpa"),
+        ({"kv_grid": Grid(5, 21, 21), "causal": False}, "flex"),
+    ],
+)
+def test_the_written_table_on_a_gpu(change: dict[str, object], name: str) -> None:
+    assert chosen(**{"device": "cuda", "dtype": torch.bfloat16, **change}) == name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""FlexAttention: its mask is the definition, it says where it cannot run, and on a GPU it agrees."""
+"""FlexAttention: its mask is the definition, and it says where it cannot run. On a GPU it is tested with the others."""
 
 from __future__ import annotations
 
@@ -91,21 +91,3 @@ def test_more_grids_than_may_be_compiled_fail_instead_of_running_uncompiled(monk
     attend(few, few, few, spec=Nearby3D(), grid=Grid(1, 4, 4), backend="flex")
     with pytest.raises(torch._dynamo.exc.FailOnRecompileLimitHit):
         attend(more, more, more, spec=Nearby3D(), grid=Grid(2, 4, 4), backend="flex")
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("causal", [False, True], ids=["self", "causal"])
-@pytest.mark.parametrize("name", ATTENTION)
-@pytest.mark.parametrize("backend", ["flex", "local", "sdpa"])
-def test_agrees_on_a_gpu(backend: str, name: str, causal: bool) -> None:
-    grid = Grid(5, 7, 9)
-    spec = ATTENTION[name]()
-    if backend == "local" and not isinstance(spec, Nearby3D):
-        pytest.skip("local computes nearby3d only")
-    q, k, v = (torch.randn(2, 3, grid.size, 32, device="cuda").requires_grad_() for _ in range(3))
-    results = []
-    for name_ in (backend, "reference"):
-        out = attend(q, k, v, spec=spec, grid=grid, causal=causal, backend=name_)
-        results.append([out, *torch.autograd.grad(out.square().sum(), (q, k, v))])
-    for got, expected in zip(*results, strict=True):
-        assert float((got - expected).norm()) <= 5e-3 * float(expected.norm())  # TF32 products
