@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from taping import TapeRecorder
 
 from nuwa import Nuwa, Sampling
 from nuwa.model.config import ModelSizes
 from nuwa.model.nuwa import NuwaModel
+from nuwa.sampling import graphs
 from nuwa.system import CONFIG_FILE, MODEL_FILE, TOKENIZER_FILE, untrained
 from nuwa.tokenizers.text import TextTokenizer, UnknownWordsWarning
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
@@ -51,6 +53,19 @@ def test_a_picture_belongs_to_its_caption_index_and_seed(nuwa: Nuwa) -> None:
     assert torch.equal(nuwa.t2i(CAPTIONS[2], sample_indices=[5]), together[2])
     assert torch.equal(nuwa.t2i(CAPTIONS[::-1], sample_indices=[5, 3, 7]), together.flip(0))
     assert torch.equal(nuwa.t2i(CAPTIONS[0]), nuwa.t2i(CAPTIONS)[0])  # numbered from 0
+
+
+def test_captured_it_draws_the_same(nuwa: Nuwa, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="expected a decoder on a GPU, got one on cpu"):
+        nuwa.capture()
+    expected = [nuwa.t2i(caption) for caption in CAPTIONS]
+    monkeypatch.setattr(graphs, "Recorder", TapeRecorder)
+    captured = nuwa.capture()
+    assert all(torch.equal(captured.t2i(caption), made) for caption, made in zip(CAPTIONS, expected, strict=True))
+    monkeypatch.setattr(
+        graphs.CapturedDecoder, "decode", None
+    )  # what was captured on one device is not used on another
+    assert torch.equal(captured.to("cpu").t2i(CAPTIONS[0]), expected[0])
 
 
 def test_words_that_the_model_never_met_are_named(nuwa: Nuwa) -> None:
