@@ -171,14 +171,27 @@ def forward(
 
 
 @triton.jit(do_not_specialize=["size"])
-def products(out, grad, delta, grad_b, grad_n, grad_s, size, ROWS: tl.constexpr, D: tl.constexpr):
+def products(
+    out,
+    grad,
+    delta,
+    out_b,
+    out_n,
+    out_s,
+    grad_b,
+    grad_n,
+    grad_s,
+    size,
+    ROWS: tl.constexpr,
+    D: tl.constexpr,
+):
     """Product of each query's output and its gradient, (b, n, s) float32: what the backward pass takes off every slope."""
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
     cell = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     inside = cell < size
     grad += sample.to(tl.int64) * grad_b + head.to(tl.int64) * grad_n
-    out += (sample.to(tl.int64) * size * heads + head) * D
-    slope, value = _load(grad, grad_s, cell, inside, D), _load(out, heads * D, cell, inside, D)
+    out += sample.to(tl.int64) * out_b + head.to(tl.int64) * out_n
+    slope, value = _load(grad, grad_s, cell, inside, D), _load(out, out_s, cell, inside, D)
     delta += (sample.to(tl.int64) * heads + head) * size
     tl.store(delta + cell, tl.sum(slope.to(tl.float32) * value.to(tl.float32), 1), mask=inside)
 
@@ -271,8 +284,8 @@ def backward(
         cell, place, inside = _rows(t0, h0, w0, bt, bh, bw, T, H, W, TH, TW, FIELD_H, FIELD_W, ROWS)
         key, value = _load(k, k_s, cell, inside, D), _load(v, v_s, cell, inside, D)
         first = 0
-        if CAUSAL:  # the first key of the tile is the first query that sees any of them
-            first = ((t0 - bt) * BH + h0 - bh) * BW + w0 - bw
+        if CAUSAL:  # the first key of the tile is the first query that sees any of them; whole blocks load faster
+            first = (((t0 - bt) * BH + h0 - bh) * BW + w0 - bw) // COLUMNS * COLUMNS
         corner = (bt * H + bh) * W + bw
         found_k = tl.zeros((ROWS, D), tl.float32)
         found_v = tl.zeros((ROWS, D), tl.float32)
