@@ -38,21 +38,9 @@ def _tile(index, H, W, TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr):
 
 @triton.jit
 def _rows(
-    t0,
-    h0,
-    w0,
-    bt,
-    bh,
-    bw,
-    T,
-    H,
-    W,
-    TH: tl.constexpr,
-    TW: tl.constexpr,
-    FIELD_H: tl.constexpr,
-    FIELD_W: tl.constexpr,
-    ROWS: tl.constexpr,
-):
+    t0, h0, w0, bt, bh, bw, T, H, W,
+    TH: tl.constexpr, TW: tl.constexpr, FIELD_H: tl.constexpr, FIELD_W: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
     """Cells of the tile from (t0, h0, w0) on, their places in the box from (bt, bh, bw) on, and which are in the grid."""
     i = tl.arange(0, ROWS)
     t, h, w = t0 + i // (TH * TW), h0 + i // TW % TH, w0 + i % TW
@@ -91,45 +79,12 @@ def _store(x, sample, head, heads, size, cell, inside, value, D: tl.constexpr):
 
 @triton.jit(do_not_specialize=RUNTIME)
 def forward(
-    q,
-    k,
-    v,
-    box,
-    out,
-    lse,
-    q_b,
-    q_n,
-    q_s,
-    k_b,
-    k_n,
-    k_s,
-    v_b,
-    v_n,
-    v_s,
-    T,
-    H,
-    W,
-    TT: tl.constexpr,
-    TH: tl.constexpr,
-    TW: tl.constexpr,
-    BT: tl.constexpr,
-    BH: tl.constexpr,
-    BW: tl.constexpr,
-    RT: tl.constexpr,
-    RH: tl.constexpr,
-    RW: tl.constexpr,
-    FIELD_H: tl.constexpr,
-    FIELD_W: tl.constexpr,
-    REACH: tl.constexpr,
-    GUARDS: tl.constexpr,
-    PADDED: tl.constexpr,
-    CAUSAL: tl.constexpr,
-    SCALE: tl.constexpr,
-    PRECISION: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-    D: tl.constexpr,
-):
+    q, k, v, box, out, lse, q_b, q_n, q_s, k_b, k_n, k_s, v_b, v_n, v_s, T, H, W,
+    TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr, BT: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr,
+    RT: tl.constexpr, RH: tl.constexpr, RW: tl.constexpr, FIELD_H: tl.constexpr, FIELD_W: tl.constexpr,
+    REACH: tl.constexpr, GUARDS: tl.constexpr, PADDED: tl.constexpr, CAUSAL: tl.constexpr, SCALE: tl.constexpr,
+    PRECISION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
     """Output, and for the backward pass the logarithm of each query's sum of exponentials, (b, n, s) float32."""
     FACTOR: tl.constexpr = SCALE * LOG2_E
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
@@ -172,19 +127,8 @@ def forward(
 
 @triton.jit(do_not_specialize=["size"])
 def products(
-    out,
-    grad,
-    delta,
-    out_b,
-    out_n,
-    out_s,
-    grad_b,
-    grad_n,
-    grad_s,
-    size,
-    ROWS: tl.constexpr,
-    D: tl.constexpr,
-):
+    out, grad, delta, out_b, out_n, out_s, grad_b, grad_n, grad_s, size, ROWS: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
     """Product of each query's output and its gradient, (b, n, s) float32: what the backward pass takes off every slope."""
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
     cell = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
@@ -198,52 +142,13 @@ def products(
 
 @triton.jit(do_not_specialize=RUNTIME)
 def backward(
-    q,
-    k,
-    v,
-    box,
-    grad,
-    lse,
-    delta,
-    grad_q,
-    grad_k,
-    grad_v,
-    q_b,
-    q_n,
-    q_s,
-    k_b,
-    k_n,
-    k_s,
-    v_b,
-    v_n,
-    v_s,
-    grad_b,
-    grad_n,
-    grad_s,
-    T,
-    H,
-    W,
-    TT: tl.constexpr,
-    TH: tl.constexpr,
-    TW: tl.constexpr,
-    BT: tl.constexpr,
-    BH: tl.constexpr,
-    BW: tl.constexpr,
-    RT: tl.constexpr,
-    RH: tl.constexpr,
-    RW: tl.constexpr,
-    FIELD_H: tl.constexpr,
-    FIELD_W: tl.constexpr,
-    REACH: tl.constexpr,
-    GUARDS: tl.constexpr,
-    PADDED: tl.constexpr,
-    CAUSAL: tl.constexpr,
-    SCALE: tl.constexpr,
-    PRECISION: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-    D: tl.constexpr,
-):
+    q, k, v, box, grad, lse, delta, grad_q, grad_k, grad_v,
+    q_b, q_n, q_s, k_b, k_n, k_s, v_b, v_n, v_s, grad_b, grad_n, grad_s, T, H, W,
+    TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr, BT: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr,
+    RT: tl.constexpr, RH: tl.constexpr, RW: tl.constexpr, FIELD_H: tl.constexpr, FIELD_W: tl.constexpr,
+    REACH: tl.constexpr, GUARDS: tl.constexpr, PADDED: tl.constexpr, CAUSAL: tl.constexpr, SCALE: tl.constexpr,
+    PRECISION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
     """Gradients of queries (even programs), keys and values (odd programs) from that of the output."""
     FACTOR: tl.constexpr = SCALE * LOG2_E
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
