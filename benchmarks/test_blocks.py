@@ -24,7 +24,7 @@ GRID = Grid(10, 32, 32)
 REACH = reach(Nearby3D(), GRID)
 FORWARD = [
     Blocks(rows=64, columns=64, warps=4),
-    Blocks(rows=64, columns=64, warps=4, stages=2),
+    Blocks(rows=64, columns=64, warps=4, registers=96),
     Blocks(rows=64, columns=64, warps=4, stages=2, registers=128),
     Blocks(rows=64, columns=32, warps=4),
     Blocks(rows=64, columns=32, warps=4, stages=2),

@@ -38,21 +38,9 @@ def _tile(index, H, W, TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr):
 
 @triton.jit
 def _rows(
-    t0,
-    h0,
-    w0,
-    bt,
-    bh,
-    bw,
-    T,
-    H,
-    W,
-    TH: tl.constexpr,
-    TW: tl.constexpr,
-    FIELD_H: tl.constexpr,
-    FIELD_W: tl.constexpr,
-    ROWS: tl.constexpr,
-):
+    t0, h0, w0, bt, bh, bw, T, H, W,
+    TH: tl.constexpr, TW: tl.constexpr, FIELD_H: tl.constexpr, FIELD_W: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
     """Cells of the tile from (t0, h0, w0) on, their places in the box from (bt, bh, bw) on, and which are in the grid."""
     i = tl.arange(0, ROWS)
     t, h, w = t0 + i // (TH * TW), h0 + i // TW % TH, w0 + i % TW
@@ -91,45 +79,12 @@ def _store(x, sample, head, heads, size, cell, inside, value, D: tl.constexpr):
 
 @triton.jit(do_not_specialize=RUNTIME)
 def forward(
-    q,
-    k,
-    v,
-    box,
-    out,
-    lse,
-    q_b,
-    q_n,
-    q_s,
-    k_b,
-    k_n,
-    k_s,
-    v_b,
-    v_n,
-    v_s,
-    T,
-    H,
-    W,
-    TT: tl.constexpr,
-    TH: tl.constexpr,
-    TW: tl.constexpr,
-    BT: tl.constexpr,
-    BH: tl.constexpr,
-    BW: tl.constexpr,
-    RT: tl.constexpr,
-    RH: tl.constexpr,
-    RW: tl.constexpr,
-    FIELD_H: tl.constexpr,
-    FIELD_W: tl.constexpr,
-    REACH: tl.constexpr,
-    GUARDS: tl.constexpr,
-    PADDED: tl.constexpr,
-    CAUSAL: tl.constexpr,
-    SCALE: tl.constexpr,
-    PRECISION: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-    D: tl.constexpr,
-):
+    q, k, v, box, out, lse, q_b, q_n, q_s, k_b, k_n, k_s, v_b, v_n, v_s, T, H, W,
+    TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr, BT: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr,
+    RT: tl.constexpr, RH: tl.constexpr, RW: tl.constexpr, FIELD_H: tl.constexpr, FIELD_W: tl.constexpr,
+    REACH: tl.constexpr, GUARDS: tl.constexpr, PADDED: tl.constexpr, CAUSAL: tl.constexpr, SCALE: tl.constexpr,
+    PRECISION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
     """Output, and for the backward pass the logarithm of each query's sum of exponentials, (b, n, s) float32."""
     FACTOR: tl.constexpr = SCALE * LOG2_E
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
@@ -171,66 +126,29 @@ def forward(
 
 
 @triton.jit(do_not_specialize=["size"])
-def products(out, grad, delta, grad_b, grad_n, grad_s, size, ROWS: tl.constexpr, D: tl.constexpr):
+def products(
+    out, grad, delta, out_b, out_n, out_s, grad_b, grad_n, grad_s, size, ROWS: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
     """Product of each query's output and its gradient, (b, n, s) float32: what the backward pass takes off every slope."""
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
     cell = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     inside = cell < size
     grad += sample.to(tl.int64) * grad_b + head.to(tl.int64) * grad_n
-    out += (sample.to(tl.int64) * size * heads + head) * D
-    slope, value = _load(grad, grad_s, cell, inside, D), _load(out, heads * D, cell, inside, D)
+    out += sample.to(tl.int64) * out_b + head.to(tl.int64) * out_n
+    slope, value = _load(grad, grad_s, cell, inside, D), _load(out, out_s, cell, inside, D)
     delta += (sample.to(tl.int64) * heads + head) * size
     tl.store(delta + cell, tl.sum(slope.to(tl.float32) * value.to(tl.float32), 1), mask=inside)
 
 
 @triton.jit(do_not_specialize=RUNTIME)
 def backward(
-    q,
-    k,
-    v,
-    box,
-    grad,
-    lse,
-    delta,
-    grad_q,
-    grad_k,
-    grad_v,
-    q_b,
-    q_n,
-    q_s,
-    k_b,
-    k_n,
-    k_s,
-    v_b,
-    v_n,
-    v_s,
-    grad_b,
-    grad_n,
-    grad_s,
-    T,
-    H,
-    W,
-    TT: tl.constexpr,
-    TH: tl.constexpr,
-    TW: tl.constexpr,
-    BT: tl.constexpr,
-    BH: tl.constexpr,
-    BW: tl.constexpr,
-    RT: tl.constexpr,
-    RH: tl.constexpr,
-    RW: tl.constexpr,
-    FIELD_H: tl.constexpr,
-    FIELD_W: tl.constexpr,
-    REACH: tl.constexpr,
-    GUARDS: tl.constexpr,
-    PADDED: tl.constexpr,
-    CAUSAL: tl.constexpr,
-    SCALE: tl.constexpr,
-    PRECISION: tl.constexpr,
-    ROWS: tl.constexpr,
-    COLUMNS: tl.constexpr,
-    D: tl.constexpr,
-):
+    q, k, v, box, grad, lse, delta, grad_q, grad_k, grad_v,
+    q_b, q_n, q_s, k_b, k_n, k_s, v_b, v_n, v_s, grad_b, grad_n, grad_s, T, H, W,
+    TT: tl.constexpr, TH: tl.constexpr, TW: tl.constexpr, BT: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr,
+    RT: tl.constexpr, RH: tl.constexpr, RW: tl.constexpr, FIELD_H: tl.constexpr, FIELD_W: tl.constexpr,
+    REACH: tl.constexpr, GUARDS: tl.constexpr, PADDED: tl.constexpr, CAUSAL: tl.constexpr, SCALE: tl.constexpr,
+    PRECISION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, D: tl.constexpr,
+):  # fmt: skip
     """Gradients of queries (even programs), keys and values (odd programs) from that of the output."""
     FACTOR: tl.constexpr = SCALE * LOG2_E
     head, sample, heads = tl.program_id(1), tl.program_id(2), tl.num_programs(1)
@@ -271,8 +189,8 @@ def backward(
         cell, place, inside = _rows(t0, h0, w0, bt, bh, bw, T, H, W, TH, TW, FIELD_H, FIELD_W, ROWS)
         key, value = _load(k, k_s, cell, inside, D), _load(v, v_s, cell, inside, D)
         first = 0
-        if CAUSAL:  # the first key of the tile is the first query that sees any of them
-            first = ((t0 - bt) * BH + h0 - bh) * BW + w0 - bw
+        if CAUSAL:  # the first key of the tile is the first query that sees any of them; whole blocks load faster
+            first = (((t0 - bt) * BH + h0 - bh) * BW + w0 - bw) // COLUMNS * COLUMNS
         corner = (bt * H + bh) * W + bw
         found_k = tl.zeros((ROWS, D), tl.float32)
         found_v = tl.zeros((ROWS, D), tl.float32)

@@ -89,13 +89,14 @@ def backward(
     from nuwa.attention import nearby_kernels
 
     b, n, s, width = q.shape
-    q, k, v, grad = (_dense_rows(x) for x in (q, k, v, grad))
+    q, k, v, out, grad = (_dense_rows(x) for x in (q, k, v, out, grad))
+    lse = lse.contiguous()
     delta, grad_q, grad_k, grad_v = torch.empty_like(lse), _like(q), _like(q), _like(q)
     box, tiles, named = _prepared(grid, reaches, causal, sizes, q.dtype, width, q.device)
     with torch.cuda.device_of(q):
         rows = 32
         nearby_kernels.products[(-(-s // rows), n, b)](
-            *(out, grad, delta, *grad.stride()[:3], s), ROWS=rows, D=width, num_warps=2
+            *(out, grad, delta, *out.stride()[:3], *grad.stride()[:3], s), ROWS=rows, D=width, num_warps=2
         )
         nearby_kernels.backward[(2 * tiles, n, b)](
             *(q, k, v, box, grad, lse, delta, grad_q, grad_k, grad_v),
@@ -107,7 +108,7 @@ def backward(
     return grad_q, grad_k, grad_v
 
 
-@lru_cache(maxsize=CACHED)
+@lru_cache(maxsize=4 * CACHED)
 def _prepared(
     grid: Grid, reaches: Reach, causal: bool, sizes: Blocks, dtype: torch.dtype, width: int, device: torch.device
 ) -> tuple[Tensor, int, dict[str, Any]]:

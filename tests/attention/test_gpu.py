@@ -12,7 +12,10 @@ from torch import Tensor
 from nuwa import Grid
 from nuwa.attention import ATTENTION, BACKENDS, AttentionSpec, Nearby3D, Problem, attend
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.filterwarnings("ignore::UserWarning:torch"),  # the compiler's advice on precision and tuning
+]
 GRID = Grid(5, 7, 9)
 CROSS = (GRID, Grid(3, 8, 4), False)
 PLACES = [(GRID, GRID, True), (GRID, GRID, False), CROSS]
@@ -39,8 +42,9 @@ def assert_agrees(inputs: list[Tensor], backend: str, bound: float, **where: obj
     found, expected = run(inputs, backend, weight, **where), run(exact, "reference", weight, **where)
     for name, got, true in zip(("output", "q", "k", "v"), found, expected, strict=True):
         error = got.double() - true
+        size = float(true.norm())  # nought for the gradient of the query of a lone cell
         half = got.dtype != torch.float32
-        difference = float(error.norm() / true.norm()) if half else float(error.abs().max())
+        difference = float(error.norm()) / (size if size > 1e-9 else 1) if half else float(error.abs().max())
         assert difference <= bound, f"{name}: {difference:.1e}"
 
 
@@ -62,8 +66,9 @@ def cases() -> list[object]:
 @pytest.mark.parametrize(("backend", "place", "dtype"), cases())
 def test_agrees_with_the_reference(backend: str, place: dict[str, object], dtype: torch.dtype) -> None:
     inputs = tensors(place["grid"], place["kv_grid"], dtype)
-    tf32 = backend == "flex" and dtype == torch.float32
-    assert_agrees(inputs, backend, 2e-2 if tf32 else BOUNDS[dtype], **place)
+    others = {"flex": 2e-2}.get(backend, 1e-4)  # theirs to say: TF32 products, or three of them for one
+    ours = backend == "triton" or dtype != torch.float32
+    assert_agrees(inputs, backend, BOUNDS[dtype] if ours else others, **place)
 
 
 @pytest.mark.parametrize(
