@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nuwa.grid import Grid
 from nuwa.model.layers import Condition
@@ -53,7 +55,7 @@ def decode(
     )  # fmt: skip
     batches = [[_without_idle_mask(condition) for condition in batch] for batch in inputs.batches]
     drawing = Drawing(decoder, replace(inputs, batches=batches))
-    with torch.inference_mode():  # less to keep account of than without gradients alone, for each of many small steps
+    with small_steps():
         drawing.begin()
         for step in range(len(inputs.plan.cells)):
             drawing.step(step)
@@ -64,6 +66,18 @@ def _without_idle_mask(condition: Condition) -> Condition:
     """Without padding there is nothing to mask; asked once, not in every step and layer."""
     idle = condition.valid is not None and bool(condition.valid.all())
     return replace(condition, valid=None) if idle else condition
+
+
+@contextmanager
+def small_steps() -> Iterator[None]:
+    """How many small steps of different shapes are computed.
+
+    Inference mode keeps account of less than the absence of gradients alone. cuDNN's attention, which PyTorch prefers on new
+    GPUs, compiles a plan for every shape that it has not met, and the steps of a clip have two hundred.
+    """
+    kernels = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    with torch.inference_mode(), sdpa_kernel(kernels):
+        yield
 
 
 class Drawing:

@@ -20,7 +20,7 @@ from nuwa.attention import Full
 from nuwa.grid import Grid
 from nuwa.model.layers import Condition
 from nuwa.model.nuwa import Decoder
-from nuwa.sampling.decode import Drawing
+from nuwa.sampling.decode import Drawing, small_steps
 from nuwa.sampling.inputs import Inputs, Sampling
 from nuwa.tokenizers.text import TEXT_GRID
 
@@ -74,7 +74,7 @@ class CapturedDecoder:
         inputs = Inputs.of(self.decoder, conditions, sampling, sample_indices, **options)
         inputs = replace(inputs, batches=[[_padded(condition) for condition in batch] for batch in inputs.batches])
         kind = self._kind(inputs)
-        with torch.inference_mode(), torch.autocast(inputs.tokens.device.type, enabled=False):
+        with small_steps(), torch.autocast(inputs.tokens.device.type, enabled=False):
             captured = self._captured.pop(kind, None) or _Captured(self.decoder, inputs, self.recorder)
             self._captured[kind] = captured  # the last in line to be dropped
             if len(self._captured) > self.keep:  # recording has waited for the device, so the first is not running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -221,6 +222,29 @@ def test_half_precision(make_on: SamplerMaker) -> None:
         words = [Condition(grid=Grid(77, 1, 1), spec=Full(), memory=memory, valid=valid)]
         expected = decode(sampler.model.decoder, words, Sampling(seed=seed), [0, 1])
         assert torch.equal(captured.decode(words, Sampling(seed=seed), [0, 1]), expected)
+
+
+@pytest.mark.parametrize("captured", [False, True], ids=["eager", "captured"])
+def test_cudnn_attention_is_left_alone(
+    make_sampler: SamplerMaker, monkeypatch: pytest.MonkeyPatch, captured: bool
+) -> None:
+    """It compiles for every shape; afterwards everything is as it was."""
+    sampler, asked = make_sampler(), []
+    stem = sampler.model.decoder.stem
+    some = stem.some
+
+    def ask(*arguments: Any) -> Tensor:
+        asked.append(torch.backends.cuda.cudnn_sdp_enabled())
+        return some(*arguments)
+
+    monkeypatch.setattr(stem, "some", ask)
+    monkeypatch.setattr(graphs, "Recorder", TapeRecorder)
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    run = CapturedDecoder(sampler.model.decoder).decode if captured else partial(decode, sampler.model.decoder)
+    run(sampler.conditions([0]), Sampling(), [0])
+    assert asked
+    assert not any(asked)
+    assert torch.backends.cuda.cudnn_sdp_enabled() == before
 
 
 def test_a_cpu_is_refused(make_sampler: SamplerMaker) -> None:
