@@ -30,8 +30,8 @@ ADAM = {"optimizer": "adam"}
 SPREAD: dict[str, tuple[str, dict[str, Any]]] = {
     "tokenizer": ("tokenizer", {"quantise_from": 0.0}),
     "sketch tokenizer": ("sketch tokenizer", {"quantise_from": 0.0, "accumulate": 2}),
-    "ddp": ("eight tasks", ADAM | {"parallel": "ddp"}),
-    "fsdp": ("eight tasks", ADAM | {"parallel": "fsdp", "ema": 0.9}),
+    "ddp": ("eight tasks", ADAM | {"parallel": "ddp", "checkpoint_activations": True}),
+    "fsdp": ("eight tasks", ADAM | {"parallel": "fsdp", "checkpoint_activations": True, "ema": 0.9}),
 }
 """What is trained in two processes: a stage and its settings.
 
@@ -138,6 +138,19 @@ def test_fifty_steps_of_two_and_three(parallel: str, tmp_path: Path) -> None:
     train(STAGES["eight tasks"](**settings), stopped, 50, save_s=1e9)
     for name in ("two", "three", "stopped"):
         check_same(tmp_path / name, tmp_path / "one", rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_compiled_layers_in_two_processes(parallel: str, tmp_path: Path) -> None:
+    """Also where their insides are computed anew."""
+    settings = ADAM | {"steps": 3, "parallel": parallel, "dropout": 0.0}  # compiled, other numbers are drawn
+    more = {"compile": True, "checkpoint_activations": True}
+    done = launch(2, [job("transformer", tmp_path / "two", 3, settings=settings | more, save_s=1e9)], timeout_s=550)
+    assert done.returncode == 0, done.stderr
+    train(STAGES["transformer"](**settings), tmp_path / "one", 3, save_s=1e9)
+    check_same(tmp_path / "two", tmp_path / "one", rel=1e-3)
 
 
 @pytest.mark.slow
