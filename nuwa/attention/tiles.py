@@ -1,6 +1,6 @@
 """Nearby attention on one grid as small dense products: a tile of cells, and the box of cells that its windows reach.
 
-The queries of a tile of 1x4x8 cells with a window of 3x3x3 see the 3x6x10 cells around them, 2x6x10 when causal. A kernel
+The queries of a tile of 2x4x8 cells with a window of 3x3x3 see the 4x6x10 cells around them, 3x6x10 when causal. A kernel
 takes the products of all queries of a tile with all keys of its box and masks what a window does not admit, so what a tile
 shares is read once. At the border the box is moved inside the grid, so that each of its cells exists.
 
@@ -127,8 +127,8 @@ def tiling(grid: Grid, reaches: Reach, causal: bool, rows: int, columns: int) ->
     What counts is the number of blocks of ``columns`` that all tiles together go through, and then what they read. Causal
     boxes end with the frame of the tile.
 
-    >>> tiling(Grid(32, 32, 32), (1, 1, 1), True, 32, 64)
-    Tiling(reach=(1, 1, 1), tile=(1, 4, 8), box=(2, 6, 10))
+    >>> tiling(Grid(32, 32, 32), (1, 1, 1), True, 64, 64)
+    Tiling(reach=(1, 1, 1), tile=(2, 4, 8), box=(3, 6, 10))
     """
 
     def work(made: Tiling) -> tuple[int, int, int]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from nuwa import Grid
-from nuwa.attention import BACKENDS, Full, Nearby3D, Problem, nearby_triton, tiles
+from nuwa.attention import BACKENDS, Full, Nearby3D, Problem, choose, nearby_triton, tiles
 
 ROOT = Path(__file__).parents[2]
 HUGE = Grid(64, 512, 512)
@@ -65,6 +65,7 @@ def interpreted() -> list[list[float]]:
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
+    assert "SUCCESS" in done.stderr  # the operators' contract with PyTorch
     return json.loads(done.stdout)
 
 
@@ -147,3 +148,12 @@ def test_why_not(change: dict[str, object], reason: str) -> None:
     why_not = BACKENDS["triton"].why_not
     assert why_not(Problem(**able)) is None
     assert reason in str(why_not(Problem(**{**able, **change})))
+
+
+@pytest.mark.parametrize("name", ["triton", "flex"])
+def test_without_triton_they_say_so(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(f"nuwa.attention.{'nearby_triton' if name == 'triton' else name}.find_spec", lambda _: None)
+    grid = Grid(3, 20, 20)
+    problem = Problem(spec=Nearby3D(), grid=grid, kv_grid=grid, device="cuda", dtype=torch.bfloat16)
+    assert "Triton, which is not installed" in str(BACKENDS[name].why_not(problem))
+    assert choose(problem) != name

@@ -63,7 +63,14 @@ def errors(case: dict[str, Any]) -> list[float]:
     return [float(difference.norm() / (true.norm() if true.norm() > 1e-9 else 1)) for difference, true in differences]
 
 
+def contract() -> None:
+    """The operator's schema, shapes and gradient as PyTorch's compiler needs them; raises where one is wrong."""
+    q, k, v = (torch.randn(1, 2, 12, 16, requires_grad=True) for _ in range(3))
+    print(torch.library.opcheck(nearby_triton._attend, (q, k, v, [1, 3, 4], [0, 1, 1], True)), file=sys.stderr)
+
+
 if __name__ == "__main__":
+    contract()
     plain = nearby_triton.blocks
     found = []
     for case in json.load(sys.stdin):
