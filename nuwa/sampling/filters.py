@@ -40,7 +40,6 @@ def invert_cdf(p: Tensor, u: Tensor) -> Tensor:
     """
     cdf = p.cumsum(dim=-1)
     whole = cdf[..., -1]
-    at = torch.minimum(
-        u.to(cdf.dtype) * whole, whole.nextafter(torch.zeros_like(whole))
-    )  # a product may round up to it
+    below = whole.nextafter(torch.zeros_like(whole))  # in single precision a number close to 1 is 1
+    at = torch.minimum(u.to(cdf.dtype) * whole, below)
     return torch.searchsorted(cdf, at[..., None], right=True)[..., 0]

@@ -108,6 +108,11 @@ def test_edges(u: float, code: int) -> None:
     assert int(invert_cdf(p, torch.tensor(u, dtype=torch.float64))) == code
 
 
+def test_single_precision_has_an_end_too() -> None:
+    u = torch.tensor([1 - 2.0**-53, 1 - 2.0**-25], dtype=torch.float64)
+    assert invert_cdf(torch.tensor([0.0, 0.25, 0.5, 0.0]).expand(2, 4), u).tolist() == [2, 2]
+
+
 def test_a_larger_number_never_gives_an_earlier_code() -> None:
     p = torch.rand(7, dtype=torch.float64).softmax(dim=0)
     codes = invert_cdf(p.expand(1000, 7), torch.linspace(0, 1 - 1e-9, 1000, dtype=torch.float64))
