@@ -8,7 +8,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from nuwa.training.muon import BatchedMuon
 from nuwa.training.parallel import whole
+
+SHORT = 1e-6
+"""What PyTorch adds to a norm before it divides by it."""
 
 
 def adamw(
@@ -23,13 +27,13 @@ def adamw(
     return torch.optim.AdamW(groups, lr=lr, betas=betas, fused=True)
 
 
-def muon(modules: Iterable[nn.Module], *, lr: float, decay: float) -> torch.optim.Muon:
+def muon(modules: Iterable[nn.Module], *, lr: float, decay: float) -> BatchedMuon:
     """Muon (Jordan et al. 2024; arXiv 2502.16982) for the matrices of hidden layers, with steps of AdamW's size.
 
     On sprites the model follows its captions after a third of the steps that AdamW alone needs.
     """
     matrices = [p for module in modules for p in module.parameters() if p.ndim == 2]
-    return torch.optim.Muon(matrices, lr=lr, momentum=0.95, weight_decay=decay, adjust_lr_fn="match_rms_adamw")
+    return BatchedMuon(matrices, lr=lr, momentum=0.95, weight_decay=decay)
 
 
 def warmup_cosine(step: int, steps: int, *, warmup: float = 0.05, floor: float = 0.01) -> float:
@@ -55,11 +59,11 @@ def clipped_step(
     Nothing moves where that is not finite: a bad sample must not end in the weights.
     """
     parameters = list(parameters)
-    norm = whole(nn.utils.get_total_norm(parameter.grad for parameter in parameters if parameter.grad is not None))
-    if clip < math.inf:
-        nn.utils.clip_grads_with_norm_(parameters, clip, norm)
+    norm = whole(nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
     norm = norm.detach().cpu()  # the one time in a step that a GPU is waited for
     if torch.isfinite(norm):
+        if norm + SHORT > clip:  # otherwise clipping is a product of everything with 1
+            nn.utils.clip_grads_with_norm_(parameters, clip, norm)
         for optimizer in optimizers:
             optimizer.step()
     return norm

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from nuwa.training.muon import BatchedMuon
 from nuwa.training.optim import adamw, clipped_step, muon, set_lr, warmup_cosine
 
 
@@ -68,6 +69,29 @@ def test_a_step_of_muon_has_the_size_of_adamws(shape: tuple[int, int]) -> None:
     muon([layer], lr=0.01, decay=0.0).step()
     rms = (layer.weight - before).square().mean().sqrt().item()
     assert rms == pytest.approx(0.2 * 0.01, rel=0.25)
+
+
+def test_matrices_of_a_shape_together_move_as_pytorch_moves_each() -> None:
+    """To the rounding of bfloat16, tall and wide ones, with momentum and decay, some without a gradient; equal state."""
+    torch.manual_seed(0)
+    shapes = [(16, 16), (16, 48), (16, 16), (48, 16), (8, 24), (48, 16)]
+    ours, theirs = ([nn.Parameter(torch.randn(shape)) for shape in shapes] for _ in range(2))
+    for one, other in zip(ours, theirs, strict=True):
+        other.data.copy_(one.data)
+    settings = {"lr": 0.01, "momentum": 0.95, "weight_decay": 0.3}
+    mine = BatchedMuon(ours, **settings)
+    pytorchs = torch.optim.Muon(theirs, **settings, adjust_lr_fn="match_rms_adamw")
+    for step in range(4):
+        for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            one.grad = None if place == 2 and step < 2 else torch.randn_like(one)
+            other.grad = one.grad
+        mine.step()
+        pytorchs.step()
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=(step + 1) * 0.02 * 0.01)
+    for one, other in zip(ours, theirs, strict=True):
+        assert mine.state[one].keys() == pytorchs.state[other].keys() == {"momentum_buffer"}
+        assert torch.equal(mine.state[one]["momentum_buffer"], pytorchs.state[other]["momentum_buffer"])
 
 
 def test_set_lr_reaches_every_group() -> None:
