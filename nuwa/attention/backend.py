@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -15,6 +16,10 @@ from torch import Tensor
 from nuwa.attention.masks import check_causal
 from nuwa.attention.spec import ATTENTION, AttentionSpec
 from nuwa.grid import Grid
+
+
+TRITON = find_spec("triton") is not None
+"""Whether Triton is installed: asked once, since torch.compile cannot follow the question."""
 
 
 @dataclass(frozen=True, kw_only=True)

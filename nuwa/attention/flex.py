@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from nuwa.attention import native
-from nuwa.attention.backend import Backend, Problem
+from nuwa.attention.backend import TRITON, Backend, Problem
 from nuwa.attention.masks import CACHED
 from nuwa.attention.spec import AttentionSpec
 from nuwa.attention.whole import compile_whole
@@ -96,7 +95,7 @@ def why_not(problem: Problem) -> str | None:
     """None in single or half precision without a key_mask; on a CPU for forward passes only, where there is a compiler."""
     if problem.device != "cuda" and problem.grad:
         return f"FlexAttention has a backward pass on CUDA only, and this is {problem.device}"
-    if problem.device == "cuda" and find_spec("triton") is None:
+    if problem.device == "cuda" and not TRITON:
         return "its kernels are made by Triton, which is not installed"
     if problem.device == "cpu" and not native.compiler():
         return native.NO_COMPILER

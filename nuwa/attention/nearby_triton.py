@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nuwa.attention.backend import Backend, Problem
+from nuwa.attention.backend import TRITON, Backend, Problem
 from nuwa.attention.masks import CACHED
 from nuwa.attention.spec import Nearby3D
 from nuwa.attention.tiles import MOST_BITS, Blocks, Reach, Tiling, reach, tiling
@@ -216,7 +215,7 @@ def why_not(problem: Problem) -> str | None:
         return f"it computes nearby3d only, and the spec is {problem.spec}"
     if problem.device != "cuda":
         return f"its kernels run on CUDA, and this is {problem.device}"
-    if find_spec("triton") is None:
+    if not TRITON:
         return "its kernels are written in Triton, which is not installed"
     if torch.cuda.is_available() and torch.cuda.get_device_capability() < LEAST_CAPABILITY:
         return f"it needs a GPU of compute capability 8.0 or higher, and this is {torch.cuda.get_device_name()}"

@@ -181,7 +181,9 @@ class Examples:
 
     def _sent(self, x: Tensor) -> Tensor:
         """``x`` on the device, which need not have finished its work before."""
-        return x.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else x.to(self.device)
+        if self.device.type != "cuda":
+            return x.to(self.device)
+        return x.contiguous().pin_memory().to(self.device, non_blocking=True)
 
     def _known(self, task: Task, grid: Grid, keys: np.ndarray, batch: int) -> Tensor | None:
         """Cells that are given, bool (b, t, h, w)."""

@@ -152,7 +152,7 @@ def test_why_not(change: dict[str, object], reason: str) -> None:
 
 @pytest.mark.parametrize("name", ["triton", "flex"])
 def test_without_triton_they_say_so(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(f"nuwa.attention.{'nearby_triton' if name == 'triton' else name}.find_spec", lambda _: None)
+    monkeypatch.setattr(f"nuwa.attention.{'nearby_triton' if name == 'triton' else name}.TRITON", False)
     grid = Grid(3, 20, 20)
     problem = Problem(spec=Nearby3D(), grid=grid, kv_grid=grid, device="cuda", dtype=torch.bfloat16)
     assert "Triton, which is not installed" in str(BACKENDS[name].why_not(problem))
