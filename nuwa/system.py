@@ -172,6 +172,8 @@ class Nuwa:
         (see :mod:`nuwa.tasks`); where it is not given, the first of them that the checkpoint was trained for. ValueError
         with one sentence for input of another kind, shape or type, for a task or a route that the checkpoint was not
         trained for, and for sample indices of another number. UnknownWordsWarning for words that the model never met.
+
+        Where no ``sampling`` is given, the checkpoint's is taken, with the temperature of tasks that have one of their own.
         """
         request = Request.of(
             task, self.limits, captions=captions, sketches=sketches, given=given, mask=mask, route=route
@@ -180,7 +182,7 @@ class Nuwa:
         indices = range(request.b) if sample_indices is None else sample_indices
         if len(indices) != request.b:
             raise ValueError(f"{task}: expected one sample index for each of {request.b} samples, got {len(indices)}")
-        made = request.paste(self.tokenizer.decode(self._draw(request, sampling or self.sampling, indices)))
+        made = request.paste(self.tokenizer.decode(self._draw(request, sampling or request.task.own(self.sampling), indices)))
         made = made[:, 0] if request.task.target == "picture" else made
         return made[0] if request.single else made
 

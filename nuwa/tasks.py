@@ -12,14 +12,17 @@ attention alone a cell would see one row down in the frame before, and neither t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
 from nuwa.grid import Grid
 from nuwa.model.config import ConditionName
 from nuwa.registry import Registry
+
+if TYPE_CHECKING:
+    from nuwa.sampling import Sampling
 
 Target = Literal["picture", "clip"]
 Text = Literal["caption", "optional", "none"]
@@ -38,6 +41,7 @@ class Task:
     sketch: bool = False  # a segmentation map a picture, one a frame for a clip
     given: Given = "nothing"
     zero_shot_from: str | None = None  # the task whose training is all that the zero-shot route needs
+    temperature: float | None = None  # of samples where nothing else is asked for; the model's where None
     scores: tuple[str, ...]  # what the task's evaluation reports
 
     @property
@@ -57,6 +61,10 @@ class Task:
     def guided(self) -> bool:
         """Whether there are words or a sketch that guidance can strengthen; what is given is no matter of degree."""
         return self.text != "none" or self.sketch
+
+    def own(self, sampling: Sampling) -> Sampling:
+        """How a model that draws by ``sampling`` draws this task, where nothing else is asked for."""
+        return sampling if self.temperature is None else replace(sampling, temperature=self.temperature)
 
     def learnt_from(self, route: Route) -> str:
         """Name of the task that a model was trained on if it can do this one on this route.
@@ -118,6 +126,7 @@ for _task in (
         target="clip",
         text="none",
         given="first frames",
+        temperature=1.0,  # what comes next is not said; below 1 it would be what is likeliest, that hardly anything moves
         scores=("FVD", "SSIM per predicted frame"),
     ),
     Task(

@@ -204,6 +204,14 @@ def test_given_frames_come_back(nuwa: Nuwa, frames: int) -> None:
     assert not torch.equal(made[:, frames:], other[:, frames:])  # what follows depends on them
 
 
+def test_video_prediction_is_drawn_at_its_own_temperature(nuwa: Nuwa, monkeypatch: pytest.MonkeyPatch) -> None:
+    cold, warm = (dataclasses.replace(nuwa.sampling, temperature=at) for at in (0.1, 1.0))
+    expected = nuwa.v2v(CLIPS[:, :1], sampling=warm)
+    monkeypatch.setattr(nuwa, "sampling", cold)
+    assert torch.equal(nuwa.v2v(CLIPS[:, :1]), expected)
+    assert not torch.equal(nuwa.v2v(CLIPS[:, :1], sampling=cold), expected)
+
+
 @pytest.mark.parametrize("name", WITH_A_MASK)
 def test_the_routes_differ_and_the_better_one_is_taken(nuwa: Nuwa, name: str) -> None:
     made = nuwa.generate(name, **INPUTS[name])

@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from nuwa import Grid, Nuwa
+from nuwa.sampling import Sampling
 from nuwa.tasks import TASKS, Given, Target, Task, Text, needed_for, of_target
 
 
@@ -70,6 +71,13 @@ def test_the_zero_shot_route_is_learnt_from_another_task() -> None:
 
 def test_what_can_be_guided() -> None:
     assert [name for name in TASKS if not TASKS[name].guided] == ["i2i", "v2v"]
+
+
+def test_one_task_has_a_temperature_of_its_own() -> None:
+    cold = Sampling(temperature=0.5, guidance=3.0)
+    own = {name: TASKS[name].own(cold) for name in TASKS}
+    assert own.pop("v2v") == Sampling(temperature=1.0, guidance=3.0)
+    assert set(own.values()) == {cold}
 
 
 def test_a_picture_is_the_first_frame() -> None:

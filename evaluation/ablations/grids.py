@@ -44,6 +44,7 @@ class GridOptions:
     cluster: tuple[str, ...] = ()  # what to ask the cluster for: timeout_min=240 gpus_per_node=1 slurm_partition=NAME
     device: str = "auto"  # auto, cpu or cuda
     costs: bool = True  # measure tokens a second, decode time and memory, one model at a time
+    references: bool = True  # score real samples, the reconstruction and an untrained model too, once for all rows
     out: Path = Path("runs/ablate")  # folder for everything that is made
 
     def settled(self) -> Self:
@@ -116,7 +117,7 @@ def run_grid(ablation: str, options: GridOptions, choices: Sequence[Choice]) -> 
     first = {config.name: config.cells[0] for config in configs if config.cells}
     costs = {choice.name: _costs(choice, first[choice.name]) for choice in choices if choice.name in first}
     references = _references(next(choice for choice in reversed(choices) if choice.name in first), first)
-    wanted = [*(costs.values() if options.costs else ()), references]
+    wanted = [*(costs.values() if options.costs else ()), *((references,) if options.references else ())]
     last = run.cells(wanted, what="costs", alone=True)  # so that nothing disturbs the clock
     return run.write(
         gathered,
@@ -184,7 +185,7 @@ class GridRun:
                 "this run": round(time.monotonic() - self.began, 1),
             },
             peak_memory_gib=gathered.peak_memory_gib,
-            environment=self.about.environment,
+            environment=gathered.record.environment,  # where the models were scored; what gathers them may be elsewhere
             git=self.about.git,
             command=self.about.command,
         )

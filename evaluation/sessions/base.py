@@ -158,7 +158,8 @@ class Run:
     @property
     def sampling(self) -> Sampling:
         """How the model is sampled: the preset's or the checkpoint's way, with what was asked for."""
-        return self.options.sampling((self.preset if self.system is None else self.system).sampling)
+        made_by = self.preset if self.system is None else self.system
+        return self.options.sampling(TASKS[self.task].own(made_by.sampling))
 
     @contextlib.contextmanager
     def timed(self, stage: str) -> Iterator[None]:
