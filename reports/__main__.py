@@ -11,16 +11,14 @@ import tyro
 from evaluation.ablations.record import read_ablation
 from evaluation.records import Record, read_record
 from nuwa.errors import run_cli
-from reports import render
+from reports import escape, render
+from reports.build import write_all_tables
+from reports.collect import collect
 from reports.compare import compare as compare_records
 from reports.compare import text as comparison_text
 from reports.write import (
-    collect,
-    collect_ablations,
-    collect_speed,
     write_ablation_report,
     write_all_reports,
-    write_all_tables,
     write_run_report,
     write_speed_report,
 )
@@ -78,25 +76,26 @@ def build(
 ) -> None:
     """Write all tables of the paper from all records there are, each above the published rows, and one page of them.
 
-    Benchmarks add their tables and plots, and every attention variant has a drawing of its pattern.
+    Benchmarks add their tables and plots, runs their samples, and attention variants a drawing of their patterns. A record that
+    cannot be believed is in no table; it is named, and the exit code is 1.
 
     Args:
         records: folder of committed records, *.json.
-        runs: folder of runs, */record.json.
+        runs: folder of runs, */record.json and */*/record.json.
         out: where the tables and index.html go.
     """
-    found, benchmarks, ablations = (
-        collect(records, runs),
-        collect_speed(records, runs),
-        collect_ablations(records, runs),
-    )
-    notes = [] if found or ablations else [f"No record under {records.name}/ or {runs.name}/."]
-    paths = write_all_tables(found, out, notes, benchmarks, ablations)
-    names = ", ".join([*found, *ablations]) or "none, the tables show the published rows alone"
+    found = collect(records, runs)
+    paths = write_all_tables(found, out)
+    names = ", ".join([*found.records, *found.ablations]) or "none, the tables show the published rows alone"
     print(f"records: {names}")
-    if benchmarks:
-        print(f"benchmarks: {', '.join(benchmarks)}")
-    _print_paths(paths)
+    if found.benchmarks:
+        print(f"benchmarks: {', '.join(found.benchmarks)}")
+    print(f"{len(paths)} files in {out}; look at {paths[-1]}")
+    for note in found.notes:
+        print(escape.plain(note))
+    if found.refused:
+        print("\n".join(f"refused: {escape.plain(reason)}" for reason in found.refused))
+        raise SystemExit(1)
 
 
 def compare(before: tyro.conf.Positional[Path], after: tyro.conf.Positional[Path]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import jinja2
@@ -49,12 +49,14 @@ class Figure:
 class Extra:
     """A section of the page of all tables that no record of a task makes.
 
-    ``benchmark`` says how its numbers were made; ``wide`` figures stand below each other.
+    ``tasks`` are those that it is shown with when the page is filtered; ``benchmark`` says how its numbers were made; ``wide``
+    figures stand below each other.
     """
 
     title: str
     slug: str
     text: str
+    tasks: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     benchmark: SpeedRecord | None = None
@@ -63,13 +65,14 @@ class Extra:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """The tables of one task on the page of all tables, with some samples of a run and a link to its page."""
+    """The tables of one task on the page of all tables, with figures, the samples of runs by name, and links to their pages."""
 
     title: str
+    task: str
     tables: tuple[Table, ...]
-    run: Run | None = None
-    shown: int = 4
-    link: str | None = None
+    figures: tuple[Figure, ...] = ()
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_page(run: Run, published: pd.DataFrame) -> str:
@@ -114,6 +117,12 @@ def build_page(
             **_assets(),
         )
     )
+
+
+def tables_page(tables: Sequence[Table]) -> str:
+    """A page of nothing but ``tables``, to be opened or pasted from."""
+    title = tables[0].title if tables else "Tables"
+    return _environment().get_template("tables.html.j2").render(title=title, tables=tables, **_assets())
 
 
 def figures(parts: Sequence[Panel]) -> list[Figure]:

@@ -16,7 +16,9 @@ from reports import ablation as tables
 from reports import render
 from reports.__main__ import main
 from reports.ablation_figures import curve_panels, quality_panels
-from reports.write import collect, collect_ablations, write_ablation_report, write_all_tables
+from reports.build import write_all_tables
+from reports.collect import collect
+from reports.write import write_ablation_report
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,7 @@ def test_losses_of_all_rows_are_one_panel(record: AblationRecord) -> None:
 def test_the_report_of_a_folder(record: AblationRecord, tmp_path: Path) -> None:
     write_ablation(tmp_path / "record.json", record)
     _, paths = write_ablation_report(tmp_path)
-    names = ["table.md", "table.csv", "table.tex", "seeds.csv", "quality.png", "report/index.html"]
+    names = ["table.md", "table.csv", "table.tex", "table.html", "seeds.csv", "quality.png", "report/index.html"]
     assert [str(path.relative_to(tmp_path)) for path in paths] == names
     contents = {name: (tmp_path / name).read_bytes() for name in names}
     for name in ("table.md", "report/index.html"):
@@ -139,10 +141,9 @@ def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
 def test_ablations_are_among_all_tables(record: AblationRecord, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     write_ablation(runs / "ablate-attention" / "record.json", record)
-    assert not collect(tmp_path / "records", runs)
-    found = collect_ablations(tmp_path / "records", runs)
-    assert found == {"ablate-attention": record}
-    paths = {path.name for path in write_all_tables({}, tmp_path / "out", [], None, found)}
+    found = collect(tmp_path / "records", runs)
+    assert (found.records, found.ablations) == ({}, {"ablate-attention": record})
+    paths = {path.name for path in write_all_tables(found, tmp_path / "out")}
     assert {"ablate-attention-seeds.csv", "ablate-attention-quality.png", "table6-ablate-attention.md"} <= paths
     text = (tmp_path / "out" / "table6-ablate-attention.md").read_text(encoding="utf-8")
     assert "NÜWA-FN (encoder full, decoder nearby3d 3×3×3)" in text

@@ -9,7 +9,7 @@ from evaluation.records import write_record
 from nuwa.attention import ATTENTION
 from nuwa.errors import run_cli
 from reports.__main__ import main
-from reports.write import collect, write_run_report
+from reports.write import write_run_report
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def light_run(tmp_path, make_record):
 def test_run_writes_its_files(make_run, tmp_path, capsys):
     folder = make_run(tmp_path / "run")
     main(["run", str(folder)])
-    for name in ("table.md", "table.csv", "table.tex", "sheet.png", "curves.png", "report/index.html"):
+    for name in ("table.md", "table.csv", "table.tex", "table.html", "sheet.png", "curves.png", "report/index.html"):
         assert (folder / name).stat().st_size > 1000
     out = capsys.readouterr().out
     assert "NÜWA tiny, K = 8" in out
@@ -44,7 +44,7 @@ def test_an_old_sheet_does_not_stay_beside_new_numbers(light_run):
 def test_build_writes_every_table(light_run, tmp_path, capsys):
     main(["build", "--records", str(tmp_path / "none"), "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert len(names) == 7 * 3 + 1 + len(ATTENTION)  # tables, the page, a drawing of each variant
+    assert len(names) == 8 * 4 + 1 + len(ATTENTION)  # tables, the page, a drawing of each variant
     assert "NÜWA tiny, K = 8" in (tmp_path / "out" / "table1-t2i.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.startswith("records: eval-t2i\n")
 
@@ -59,23 +59,6 @@ def test_build_without_records_says_so(tmp_path, capsys):
     main(["build", "--records", str(tmp_path), "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
     assert "records: none" in capsys.readouterr().out
     assert "No record" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
-
-
-def test_collect_tells_records_of_one_name_apart(tmp_path, make_record):
-    records = tmp_path / "records"
-    for path, seed in (
-        (records / "eval-t2i.json", 0),
-        (tmp_path / "runs/a/record.json", 0),
-        (tmp_path / "runs/b/record.json", 1),
-    ):
-        write_record(path, make_record(seeds={"training": seed}))
-    assert list(collect(records, tmp_path / "runs")) == ["eval-t2i", "eval-t2i (runs/b)"]
-
-
-def test_a_damaged_record_stops_the_build(tmp_path):
-    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"a\.json: expected schema"):
-        collect(tmp_path, tmp_path)
 
 
 def test_compare_exits_with_one_on_a_regression(light_run, tmp_path, make_record, capsys):
