@@ -31,7 +31,9 @@ from reports.runs import Picture, Run
 from reports.style import DARK, LIGHT, Theme, svg
 from reports.tables import Table, build_tables, tidy
 
-MAX_SAMPLES = 64
+MAX_SAMPLES = 64  # on the page of one run
+MAX_SHOWN = 16  # of each run on the page of all tables
+SCRIPTS = ("page.js", "numbers.js", "build.js")
 _PIXEL_ART_PX = 128  # smaller pictures are enlarged without smoothing
 
 
@@ -114,6 +116,7 @@ def build_page(
             extras=extras,
             notes=notes,
             protocols=protocols(records.values()),
+            max_shown=MAX_SHOWN,
             **_assets(),
         )
     )
@@ -151,7 +154,8 @@ def protocols(records: Iterable[Record]) -> list[dict[str, object]]:
 
 def _assets() -> dict[str, Markup]:
     """Style, script and the policy that admits these two and pictures in data URIs, nothing else."""
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, *scripts = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *SCRIPTS))
+    script = "\n".join(scripts)
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
     return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
 

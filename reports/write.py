@@ -62,7 +62,7 @@ def write_all_reports(folder: str | Path) -> list[Path]:
     sections = [
         Section(
             title=title_of(runs[name].record.task),
-            tables=build_tables(runs[name].named, runs[name].record.task, published),
+            tables=build_tables({name: runs[name].record}, runs[name].record.task, published),
             task=runs[name].record.task,
             runs={name: runs[name]},
             links={name: f"../{name}/report/index.html"},

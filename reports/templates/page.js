@@ -43,7 +43,8 @@ for (const table of document.querySelectorAll("table.scores")) {
 }
 
 function sortRows(body, column, text, sign) {
-  const value = (row) => text ? row.cells[column].textContent.trim() : Number.parseFloat(row.cells[column].dataset.value);
+  const number = (cell) => Number.parseFloat(cell.dataset.value ?? cell.textContent.replaceAll(",", ""));
+  const value = (row) => text ? row.cells[column].textContent.trim() : number(row.cells[column]);
   const compare = (a, b) => {
     const [x, y] = [value(a), value(b)];
     if (text) return sign * x.localeCompare(y);

@@ -107,7 +107,7 @@ def test_all_writes_a_page_of_every_run_and_one_of_all(runs, capsys):
     assert capsys.readouterr().out.split() == list(map(str, pages))
     page = pages[-1].read_text(encoding="utf-8")
     assert page.index("Text to image") < page.index("Sketch to video")
-    assert page.count('<article class="card sample"') == 2 * 4
+    assert page.count('<article class="card sample"') == 2 * 12
     assert 'href="../s2v/report/index.html"' in page
     assert "&lt;b&gt;red&lt;/b&gt;" in page
     assert "<b>red</b>" not in page
