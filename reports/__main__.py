@@ -1,4 +1,7 @@
-"""``python -m reports run|all|speed|ablation|build|compare``: records to tables, figures and pages; each has ``--help``."""
+"""``python -m reports run|all|speed|ablation|build|compare``: records to tables, figures and pages; each has ``--help``.
+
+Options without a command are those of ``build``, and ``--compare A B`` is ``compare A B``.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from pathlib import Path
 
 import tyro
 
-from evaluation.ablations.record import read_ablation
-from evaluation.records import Record, read_record
+from evaluation.ablations.record import AblationRecord, read_ablation
+from evaluation.records import Record
+from evaluation.replicates import REPLICATES, Replicates, read_replicates
+from evaluation.speed import SpeedRecord
 from nuwa.errors import run_cli
 from reports import escape, render
+from reports.ablation import as_record
 from reports.build import write_all_tables
-from reports.collect import collect
+from reports.collect import collect, read_any
 from reports.compare import compare as compare_records
 from reports.compare import text as comparison_text
 from reports.write import (
@@ -101,14 +107,16 @@ def build(
 def compare(before: tyro.conf.Positional[Path], after: tyro.conf.Positional[Path]) -> None:
     """Say what changed between two runs on the same data; exit code 1 where a number of a model got clearly worse.
 
-    A change is clear where the 95% interval of the difference leaves out nought. Among many numbers one in twenty may
-    seem clear by chance.
+    A change is clear where the 95% interval of the difference leaves out nought; it is taken draw by draw where both folders
+    keep their replicates. Among many numbers one in twenty may seem clear by chance. Exit code 2: they cannot be compared.
+    Also as ``--compare A B``.
 
     Args:
-        before: a run's folder or its record.json.
+        before: a run's or an ablation's folder, or its record.json.
         after: the run to judge.
     """
-    comparison = compare_records(_record(before), _record(after))
+    (old, drawn_old), (new, drawn_new) = (_with_replicates(path) for path in (before, after))
+    comparison = compare_records(old, new, drawn_old, drawn_new)
     print(comparison_text(comparison), end="")
     if comparison.regressions:
         raise SystemExit(1)
@@ -124,11 +132,24 @@ def main(arguments: list[str]) -> None:
         "build": build,
         "compare": compare,
     }
+    if arguments[:1] == ["--compare"]:
+        arguments = ["compare", *arguments[1:]]
+    elif not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["build", *arguments]  # options alone are those of the report of everything
     tyro.extras.subcommand_cli_from_dict(commands, prog="python -m reports", args=arguments)
 
 
-def _record(path: Path) -> Record:
-    return read_record(path / "record.json" if path.is_dir() else path)
+def _with_replicates(path: Path) -> tuple[Record, Replicates]:
+    """The record of a run or an ablation, and the bootstrap replicates beside it, none where it has none."""
+    place = path / "record.json" if path.is_dir() else path
+    if not place.is_file():
+        raise ValueError(f"{path}: expected a record or a folder with record.json, got none")
+    record = read_any(place)
+    if isinstance(record, SpeedRecord):
+        raise ValueError(f"{path}: expected the record of a run or an ablation, got that of a benchmark")
+    drawn = place.parent / REPLICATES
+    replicates = read_replicates(drawn) if place.name == "record.json" and drawn.is_file() else {}
+    return (as_record(record) if isinstance(record, AblationRecord) else record), replicates
 
 
 def _print_paths(paths: list[Path]) -> None:
