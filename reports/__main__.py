@@ -1,4 +1,4 @@
-"""``python -m reports run|all|speed|ablation|build|compare``: records to tables, figures and pages; each has ``--help``.
+"""``python -m reports run|all|speed|ablation|build|compare|study``: records to tables and pages; each has ``--help``.
 
 Options without a command are those of ``build``, and ``--compare A B`` is ``compare A B``.
 """
@@ -22,11 +22,15 @@ from reports.build import write_all_tables
 from reports.collect import collect, read_any
 from reports.compare import compare as compare_records
 from reports.compare import text as comparison_text
+from reports.runs import read_run
+from reports.study import QUESTION, make_study
 from reports.write import (
     write_ablation_report,
     write_all_reports,
     write_run_report,
     write_speed_report,
+    write_study,
+    write_votes,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -122,6 +126,54 @@ def compare(before: tyro.conf.Positional[Path], after: tyro.conf.Positional[Path
         raise SystemExit(1)
 
 
+def study(
+    a: Path | None = None,
+    b: Path | None = None,
+    label_a: str | None = None,
+    label_b: str | None = None,
+    votes: tuple[Path, ...] = (),
+    key: Path | None = None,
+    question: str = QUESTION,
+    num: int | None = None,
+    size_px: int | None = None,
+    seed: int = 0,
+    out: Path = ROOT / "runs" / "study",
+) -> None:
+    """Compare two models by people who do not know which is which: ``--a RUN --b RUN`` makes the page, ``--votes`` counts.
+
+    The page is one file, index.html; raters open it, vote by keyboard and send back what it exports. key.json stays here: it
+    says which picture is whose. With ``--votes FILE...`` the table and every vote go into the same folder.
+
+    Args:
+        a: the run that is judged: its folder or record.json, with samples beside it.
+        b: the run that it is compared with; may be the same one.
+        label_a: whose pictures of run a, such as 'K = 8'; by default the first model's.
+        label_b: whose pictures of run b.
+        votes: files that raters exported.
+        key: the study's key.json; by default that in --out.
+        question: what raters are asked.
+        num: how many pairs at most.
+        size_px: side that all pictures are resized to.
+        seed: of the order and of which picture is called x.
+        out: where everything goes.
+    """
+    if votes and (a or b):
+        raise ValueError(
+            "expected --a and --b to make a page, or --votes to count, got both; run them one after the other"
+        )
+    if votes:
+        table, paths = write_votes(votes, key or out / "key.json", out)
+        print(render.text(table))
+    elif a is not None and b is not None:
+        runs = [read_run(path.parent if path.is_file() else path) for path in (a, b)]
+        made = make_study(runs[0], runs[1], (label_a, label_b), question, num, size_px, seed)
+        print(f"{len(made.pairs)} pairs of {made.key.a.name} and {made.key.b.name}")
+        paths = write_study(made, out)
+    else:
+        raise ValueError("expected --a RUN and --b RUN to make a page, or --votes FILE... to count, got neither")
+    _print_paths(paths)
+
+
 def main(arguments: list[str]) -> None:
     """Read the command line and run its command."""
     commands: dict[str, Callable[..., None]] = {
@@ -131,6 +183,7 @@ def main(arguments: list[str]) -> None:
         "ablation": ablation,
         "build": build,
         "compare": compare,
+        "study": study,
     }
     if arguments[:1] == ["--compare"]:
         arguments = ["compare", *arguments[1:]]

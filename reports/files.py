@@ -26,7 +26,7 @@ def table_files(
 ) -> list[Path]:
     """``stem.md``, ``.csv`` (every number of ``records``, unrounded, then the published ones), ``.tex`` and ``.html``."""
     theirs = published[published["task"] == task]
-    return _all_formats(stem, tables, render.csv(tidy(records), theirs))
+    return all_formats(stem, tables, render.csv(tidy(records), theirs))
 
 
 def speed_files(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:
@@ -36,7 +36,7 @@ def speed_files(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:
     paths = []
     for name, made in speed.tables(record).items():
         stem = folder / f"{prefix}{name}"
-        paths += _all_formats(stem, made, speed.csv(record, groups[name]))
+        paths += all_formats(stem, made, speed.csv(record, groups[name]))
         if drawings[name]:
             paths.append(bytes_file(Path(f"{stem}.png"), png(sheet(drawings[name], LIGHT, columns=2))))
     return paths
@@ -67,7 +67,8 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def _all_formats(stem: Path, tables: Sequence[Table], csv: str) -> list[Path]:
+def all_formats(stem: Path, tables: Sequence[Table], csv: str) -> list[Path]:
+    """``tables`` as ``stem.md``, ``.tex`` and ``.html``, and ``csv`` beside them."""
     contents = {
         ".md": render.markdown(tables),
         ".csv": csv,

@@ -28,12 +28,14 @@ from reports.panel import Panel
 from reports.protocols import reasons
 from reports.render import TEMPLATES
 from reports.runs import Picture, Run
+from reports.study import Study
 from reports.style import DARK, LIGHT, Theme, svg
 from reports.tables import Table, build_tables, tidy
 
 MAX_SAMPLES = 64  # on the page of one run
 MAX_SHOWN = 16  # of each run on the page of all tables
-SCRIPTS = ("page.js", "numbers.js", "build.js")
+SCRIPTS = ("theme.js", "page.js", "numbers.js", "build.js")
+STUDY_SCRIPTS = ("theme.js", "study.js")
 _PIXEL_ART_PX = 128  # smaller pictures are enlarged without smoothing
 
 
@@ -128,6 +130,21 @@ def tables_page(tables: Sequence[Table]) -> str:
     return _environment().get_template("tables.html.j2").render(title=title, tables=tables, **_assets())
 
 
+def study_page(study: Study) -> str:
+    """The page of a blind comparison; nothing of the key but the study's name is on it."""
+    return (
+        _environment()
+        .get_template("study.html.j2")
+        .render(
+            title="Comparison",
+            study=study.key.study,
+            question=study.key.question,
+            pairs=study.pairs,
+            **_assets(STUDY_SCRIPTS),
+        )
+    )
+
+
 def figures(parts: Sequence[Panel]) -> list[Figure]:
     """Each panel drawn for the light and the dark theme."""
     return [drawn_twice(part.title, part.alt, partial(sheet, [part])) for part in parts]
@@ -152,9 +169,9 @@ def protocols(records: Iterable[Record]) -> list[dict[str, object]]:
     ]
 
 
-def _assets() -> dict[str, Markup]:
+def _assets(names: Sequence[str] = SCRIPTS) -> dict[str, Markup]:
     """Style, script and the policy that admits these two and pictures in data URIs, nothing else."""
-    style, *scripts = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *SCRIPTS))
+    style, *scripts = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *names))
     script = "\n".join(scripts)
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
     return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}

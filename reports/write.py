@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from evaluation import strict
 from evaluation.ablations.record import read_ablation
 from evaluation.speed import read_speed
 from nuwa.files import write_text
-from reports import ablation, speed
+from reports import ablation, speed, votes
 from reports.columns import TASKS, title_of
 from reports.extras import ablation_extra
 from reports.figures import panels, sheet
-from reports.files import ablation_files, bytes_file, speed_files, table_files
-from reports.page import Section, build_page, run_page
+from reports.files import ablation_files, all_formats, bytes_file, speed_files, table_files
+from reports.page import Section, build_page, run_page, study_page
 from reports.published import load_published
 from reports.runs import Run, read_run
 from reports.sheet import sample_sheet
+from reports.study import Study, read_key
+from reports.study_tables import study_table
 from reports.style import LIGHT, png
 from reports.tables import Table, build_tables
 
@@ -112,3 +116,26 @@ def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[P
     page = folder / "report" / "index.html"
     write_text(page, build_page(records, [section], [], [ablation_extra(found)], title=title_of(found.task)))
     return tables, [*paths, page]
+
+
+def write_study(study: Study, out: Path) -> list[Path]:
+    """Write the page of a blind comparison, ``index.html``, and what it does not tell, ``key.json``; return both."""
+    page, key = out / "index.html", out / "key.json"
+    write_text(page, study_page(study))
+    strict.write(key, study.key)
+    return [page, key]
+
+
+def write_votes(paths: Sequence[Path], key: Path, out: Path) -> tuple[Table, list[Path]]:
+    """Count the ballots in ``paths`` for the study of ``key``; return the table and the files, ``votes.csv`` has every vote.
+
+    ValueError where a ballot is damaged or of another study.
+    """
+    if not key.is_file():
+        raise ValueError(
+            f"{key}: expected the key of the study, got none; give --key, or --out of the command that made it"
+        )
+    opened = read_key(key)
+    cast = votes.tidy(votes.read_ballots(paths, opened), opened)
+    table = study_table(votes.count(cast), opened, load_published())
+    return table, all_formats(out / "votes", [table], cast.to_csv(index=False, lineterminator="\n"))

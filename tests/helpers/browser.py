@@ -103,6 +103,12 @@ class Page:
                 raise RuntimeError(f"never true: {condition}")
             time.sleep(0.02)
 
+    def reload(self) -> None:
+        """Load the page again, as the browser's own button does."""
+        self.js("window.old = true")
+        self.call("Page.reload")
+        self.wait("!window.old && document.readyState === 'complete'")
+
     def key(self, name: str) -> None:
         """Press and release a key, as a keyboard does."""
         key, code, number, text = KEYS.get(name, (name, f"Key{name.upper()}", ord(name[0].upper()), name))

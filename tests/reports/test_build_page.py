@@ -77,8 +77,7 @@ def opened(html, tmp_path_factory) -> Iterator[Page]:
 @pytest.fixture
 def page(opened: Page) -> Iterator[Page]:
     """The page as it is when it has just been opened."""
-    opened.call("Page.reload")
-    opened.wait("document.readyState === 'complete' && !document.querySelector('.tasks').hidden")
+    opened.reload()
     yield opened
     opened.media()
 
