@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import pandas as pd
 
 from evaluation.records import Record
 from nuwa.files import write_text
-from reports import ablation, patterns
+from reports import ablation, ablation_summary, patterns
 from reports.collect import Collected
 from reports.columns import PAPER_TABLES, paper_table, title_of
 from reports.extras import ablation_extra, patterns_extra, speed_extra
@@ -16,7 +19,7 @@ from reports.page import Section, build_page
 from reports.published import load_published
 from reports.runs import Run, read_run
 from reports.style import LIGHT, png
-from reports.tables import build_tables
+from reports.tables import Table, build_tables
 
 
 def write_all_tables(found: Collected, out: Path) -> list[Path]:
@@ -33,7 +36,7 @@ def write_all_tables(found: Collected, out: Path) -> list[Path]:
     sections, paths = [], []
     for task in dict.fromkeys([*of_paper, *(record.task for record in records.values())]):
         ours = {name: record for name, record in records.items() if record.task == task}
-        tables = build_tables(ours, task, published)
+        tables = _tables(task, ours, found, published)
         number = paper_table(task)
         stem = out / (f"table{number.number}-{task}" if number else tables[0].slug.removesuffix("-scores"))
         paths += table_files(stem, tables, ours, task, published)
@@ -51,6 +54,13 @@ def write_all_tables(found: Collected, out: Path) -> list[Path]:
     page = out / "index.html"
     write_text(page, build_page(records, sections, _notes(found), [*extras, patterns_extra()]))
     return [*paths, page]
+
+
+def _tables(task: str, ours: Mapping[str, Record], found: Collected, published: pd.DataFrame) -> tuple[Table, ...]:
+    """The tables of a task, with what ablations say of the paper's order as notes of the first one."""
+    first, *others = build_tables(ours, task, published)
+    said = [ablation_summary.order_said(each, published) for name, each in found.ablations.items() if name in ours]
+    return (replace(first, notes=(*(("", text) for text in said if text), *first.notes)), *others)
 
 
 def _of_task(runs: Mapping[str, Run], ours: Mapping[str, Record]) -> dict[str, Run]:

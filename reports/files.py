@@ -12,10 +12,11 @@ from evaluation.ablations.record import AblationRecord
 from evaluation.records import Record
 from evaluation.speed import SpeedRecord
 from nuwa.files import atomic, write_text
-from reports import ablation, render, speed
+from reports import ablation, ablation_summary, render, speed
 from reports.ablation_figures import curve_panels, quality_panels
 from reports.figures import sheet
 from reports.page import tables_page
+from reports.published import load_published
 from reports.speed_figures import cost_panels, decoding_panels
 from reports.style import LIGHT, png
 from reports.tables import Table, tidy
@@ -43,9 +44,14 @@ def speed_files(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:
 
 
 def ablation_files(folder: Path, prefix: str, record: AblationRecord) -> list[Path]:
-    """What an ablation has beside its tables: ``<prefix>seeds.csv``, and ``<prefix>quality.png`` where there are figures."""
-    paths = [folder / f"{prefix}seeds.csv"]
-    write_text(paths[0], ablation.csv(record))
+    """What an ablation has beside its tables: ``summary.md`` for a README, ``seeds.csv``, and ``quality.png`` if drawn."""
+    contents = {
+        "summary.md": render.markdown([ablation_summary.summary_table(record, load_published())]),
+        "seeds.csv": ablation.csv(record),
+    }
+    paths = [folder / f"{prefix}{name}" for name in contents]
+    for path, content in zip(paths, contents.values(), strict=True):
+        write_text(path, content)
     if parts := [*quality_panels(record), *curve_panels(record)]:
         paths.append(bytes_file(folder / f"{prefix}quality.png", png(sheet(parts, LIGHT, columns=2))))
     return paths

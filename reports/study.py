@@ -139,7 +139,7 @@ def _model(run: Run, label: str | None) -> Model:
         raise ValueError(f"{run.record.name}: expected samples of a model, got {', '.join(run.labels) or 'none'}")
     if label is not None and label not in run.labels:
         raise ValueError(
-            f"{run.record.name}: expected one of {', '.join(run.labels)}, got {label!r}{suggest(label, run.labels)}"
+            f"{run.record.name}: expected one of {', '.join(run.labels)}, got {label!r}{suggest(label, list(run.labels))}"
         )
     return Model(record=run.record.name, record_sha256=run.record.content_sha256, label=label or own[0])
 

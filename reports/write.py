@@ -9,7 +9,7 @@ from evaluation import strict
 from evaluation.ablations.record import read_ablation
 from evaluation.speed import read_speed
 from nuwa.files import write_text
-from reports import ablation, speed, votes
+from reports import ablation, ablation_summary, speed, votes
 from reports.columns import TASKS, title_of
 from reports.extras import ablation_extra
 from reports.figures import panels, sheet
@@ -96,9 +96,9 @@ def write_speed_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path
 def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
     """Write the tables, the figures and the page of the ablation in ``folder`` into it; return its tables and the files.
 
-    The files are ``table.md``, ``.csv`` and ``.tex`` (scores above the published rows, differences from the first row,
-    costs), ``seeds.csv`` (every number of every seed), ``quality.png`` (quality against compute, losses) and
-    ``report/index.html``.
+    The files are ``table.md``, ``.csv``, ``.tex`` and ``.html`` (scores above the published rows, differences from the first
+    row, costs), ``summary.md`` (scores and differences for a README), ``seeds.csv`` (every number of every seed), ``quality.png``
+    (quality against compute, losses) and ``report/index.html``.
     ValueError where the record is missing or damaged.
     """
     folder, published = Path(folder), load_published()
@@ -108,10 +108,10 @@ def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[P
         )
     found = read_ablation(folder / "record.json")
     records = {found.name: ablation.as_record(found)}
-    tables = ablation.tables(found, published)
+    tables = ablation_summary.tables(found, published)
     paths = table_files(folder / "table", tables, records, found.task, published)
     paths += ablation_files(folder, "", found)
-    scores = build_tables(records, found.task, published)
+    scores = tuple(table for table in tables if not table.slug.endswith(("-differences", "-costs")))  # these are extras
     section = Section(title=title_of(found.task), task=found.task, tables=scores)
     page = folder / "report" / "index.html"
     write_text(page, build_page(records, [section], [], [ablation_extra(found)], title=title_of(found.task)))
