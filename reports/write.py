@@ -97,8 +97,8 @@ def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[P
     """Write the tables, the figures and the page of the ablation in ``folder`` into it; return its tables and the files.
 
     The files are ``table.md``, ``.csv``, ``.tex`` and ``.html`` (scores above the published rows, differences from the first
-    row, costs), ``summary.md`` (scores and differences for a README), ``seeds.csv`` (every number of every seed), ``quality.png``
-    (quality against compute, losses) and ``report/index.html``.
+    row, costs), ``summary.md`` (scores and differences for a README), ``seeds.csv`` (every number of every seed),
+    ``quality.png`` (quality against compute, losses) and ``report/index.html``.
     ValueError where the record is missing or damaged.
     """
     folder, published = Path(folder), load_published()

@@ -48,7 +48,7 @@ def test_an_old_sheet_does_not_stay_beside_new_numbers(light_run):
 def test_build_writes_every_table(light_run, tmp_path, capsys):
     main(["build", "--records", str(tmp_path / "none"), "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert len(names) == 8 * 4 + 1 + len(ATTENTION)  # tables, the page, a drawing of each variant
+    assert len(names) == 8 * 4 + 2 + len(ATTENTION)  # tables, the page, FID-k, a drawing of each variant
     assert "NÜWA tiny, K = 8" in (tmp_path / "out" / "table1-t2i.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.startswith("records: eval-t2i\n")
 
