@@ -95,6 +95,19 @@ def test_what_is_refused_is_in_no_table_and_named(
     assert "bad," not in (tmp_path / "out" / "table1-t2i.csv").read_text(encoding="utf-8")
 
 
+def test_equal_records_give_equal_bytes(small: Callable[..., Record], tmp_path: Path) -> None:
+    """Whatever the order in which they were written, and wherever they lie."""
+    found = []
+    for place, names in (("one", ("a", "b")), ("two", ("b", "a"))):
+        for name in names:
+            write_record(tmp_path / place / "records" / f"{name}.json", small(name))
+        build(tmp_path / place)
+        out = tmp_path / place / "out"
+        found.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert len(found[0]) > 30
+    assert found[0] == found[1]
+
+
 def build(folder: Path) -> None:
     """Build the report of ``folder/records`` and ``folder/runs`` into ``folder/out``."""
     main(["build", *(f"--{name}={folder / name}" for name in ("records", "runs", "out"))])
