@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from evaluation.ablations.pairs import in_words
 from evaluation.speed import Measurement, SpeedRecord
 from nuwa.attention import ATTENTION
 from nuwa.attention.cost import cost
@@ -78,7 +79,7 @@ def _counted() -> Iterator[TableRow]:
         }
         fitted = power({math.prod(grid): value for grid, value in flops.items()})
         cells = (None, _number(fitted, 2), _number(flops[PAPER_CLIP] / 1e9, 2), None, None)
-        yield TableRow(name=str(spec), source="nuwa.attention.cost", cells=cells)
+        yield TableRow(name=in_words(spec), source="nuwa.attention.cost", cells=cells)
 
 
 def _timed(name: str, record: SpeedRecord) -> Iterator[TableRow]:

@@ -47,7 +47,7 @@ def test_every_variant_is_counted(counted) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "low", "high"), [("Full", 1.99, 2.01), ("Axial", 1.2, 4 / 3), ("Nearby", 1.0, 1.1)]
+    ("variant", "low", "high"), [("full", 1.99, 2.01), ("axial", 1.2, 4 / 3), ("nearby", 1.0, 1.1)]
 )
 def test_operations_grow_as_the_orders_of_the_paper(counted, variant: str, low: float, high: float) -> None:
     """O(s²), O(s (t + h + w)), which is 4/3 for cubes, and O(s), which borders make a little more."""
@@ -57,7 +57,7 @@ def test_operations_grow_as_the_orders_of_the_paper(counted, variant: str, low: 
 
 def test_operations_of_full_attention_on_the_paper_s_clip(counted) -> None:
     """4 operations a number of every causal pair: 4 · 20 · 64 · 4410 · 4411 / 2."""
-    (full,) = (cells[2] for name, cells in counted.items() if name.startswith("Full"))
+    (full,) = (cells[2] for name, cells in counted.items() if name.startswith("full"))
     assert full == f"{4 * 20 * 64 * 4410 * 4411 / 2 / 1e9:.2f}"
 
 
