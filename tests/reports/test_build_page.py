@@ -217,6 +217,7 @@ def test_everything_has_a_name_for_screen_readers(page: Page) -> None:
         names = page.names(role)
         assert names, role
         assert all(names), role
+    assert len(set(page.names("region"))) == len(page.names("region"))
     assert len(page.names("main")) == 1
 
 
