@@ -14,6 +14,7 @@ import tyro
 from evaluation.ablations.record import AblationRecord, read_ablation
 from evaluation.records import Record
 from evaluation.replicates import REPLICATES, Replicates, read_replicates
+from evaluation.scoring.captions import read_captions
 from evaluation.speed import SpeedRecord
 from nuwa.errors import run_cli
 from reports import escape, render
@@ -24,6 +25,7 @@ from reports.compare import compare as compare_records
 from reports.compare import text as comparison_text
 from reports.runs import read_run
 from reports.study import QUESTION, make_study
+from reports.study_sources import Source, of_generated, of_sheet
 from reports.write import (
     write_ablation_report,
     write_all_reports,
@@ -131,6 +133,7 @@ def study(
     b: Path | None = None,
     label_a: str | None = None,
     label_b: str | None = None,
+    captions: Path | None = None,
     votes: tuple[Path, ...] = (),
     key: Path | None = None,
     question: str = QUESTION,
@@ -149,6 +152,8 @@ def study(
         b: the run that it is compared with; may be the same one.
         label_a: whose pictures of run a, such as 'K = 8'; by default the first model's.
         label_b: whose pictures of run b.
+        captions: a table of ids and captions, such as captions.csv of eval-t2i: then everything under generated/ is compared
+            instead of the samples on the sheet.
         votes: files that raters exported.
         key: the study's key.json; by default that in --out.
         question: what raters are asked.
@@ -165,8 +170,8 @@ def study(
         table, paths = write_votes(votes, key or out / "key.json", out)
         print(render.text(table))
     elif a is not None and b is not None:
-        runs = [read_run(path.parent if path.is_file() else path) for path in (a, b)]
-        made = make_study(runs[0], runs[1], (label_a, label_b), question, num, size_px, seed)
+        first, second = _source(a, label_a, captions), _source(b, label_b, captions)
+        made = make_study(first, second, question, num, size_px, seed)
         print(f"{len(made.pairs)} pairs of {made.key.a.name} and {made.key.b.name}")
         paths = write_study(made, out)
     else:
@@ -203,6 +208,17 @@ def _with_replicates(path: Path) -> tuple[Record, Replicates]:
     drawn = place.parent / REPLICATES
     replicates = read_replicates(drawn) if place.name == "record.json" and drawn.is_file() else {}
     return (as_record(record) if isinstance(record, AblationRecord) else record), replicates
+
+
+def _source(path: Path, label: str | None, captions: Path | None) -> Source:
+    """The pictures of one side of a study."""
+    folder = path.parent if path.is_file() else path
+    run = read_run(folder)
+    if captions is None:
+        return of_sheet(run, label)
+    if label is not None:
+        raise ValueError(f"expected a label or captions, got {label!r} and {captions}; what is generated has no label")
+    return of_generated(folder, run.record, read_captions(captions))
 
 
 def _print_paths(paths: list[Path]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,27 +19,13 @@ from PIL import Image
 
 from evaluation import strict
 from evaluation.samples import FRAME_MS
-from nuwa.registry import suggest
-from reports.runs import Picture, Run
+from reports.runs import Picture
+from reports.study_sources import Model, Source
 
 KEY_SCHEMA = "nuwa-study-1"
 QUESTION = "Which of the two fits the caption better and looks better?"
 
 Side = Literal["a", "b"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """Whose pictures they are: the record, its digest, and the label that they have in its samples."""
-
-    record: str
-    record_sha256: str
-    label: str
-
-    @property
-    def name(self) -> str:
-        """``"t2i: K = 8"``."""
-        return f"{self.record}: {self.label}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,49 +68,44 @@ class Study:
 
 
 def make_study(
-    a: Run,
-    b: Run,
-    labels: tuple[str | None, str | None] = (None, None),
+    a: Source,
+    b: Source,
     question: str = QUESTION,
     num: int | None = None,
     size_px: int | None = None,
     seed: int = 0,
 ) -> Study:
-    """Pairs of the samples whose id and caption both runs have.
+    """Pairs of the pictures whose id and caption both sources have.
 
     Args:
-        a: the run that is judged.
-        b: the run that it is compared with; the same one with other labels is allowed.
-        labels: whose pictures of each run, such as "K = 8"; by default the first model's.
+        a: of the model that is judged.
+        b: of the one that it is compared with.
         question: what raters are asked.
         num: how many pairs at most; all where None.
         size_px: side that all pictures are resized to; where None, both models have to have drawn the same size.
         seed: of the order of the pairs and of x and y, together with the records. Equal arguments give equal studies.
 
-    ValueError where there is no pair, a label is unknown, or size or number of frames would tell the models apart.
+    ValueError where there is no pair, both are one model, or size or number of frames would tell the models apart.
     """
-    models = tuple(_model(run, label) for run, label in zip((a, b), labels, strict=True))
-    if models[0] == models[1]:
-        raise ValueError(f"expected two models, got {models[0].name} twice; give --label-a and --label-b")
-    pictures = [_pictures(run, model.label) for run, model in zip((a, b), models, strict=True)]
-    common = [key for key in pictures[0] if key in pictures[1]][:num]
+    if a.model == b.model:
+        raise ValueError(f"expected two models, got {a.model.name} twice; give --label-a and --label-b")
+    common = [key for key in a.pictures if key in b.pictures][:num]
     if not common:
         raise ValueError(
-            f"expected samples with captions that both runs have, got none in {models[0].name} and {models[1].name}; "
+            f"expected samples with captions that both runs have, got none in {a.model.name} and {b.model.name}; "
             "score both models on the same data"
         )
-    seeds = [seed, *(int(model.record_sha256[:8], 16) for model in models)]
-    rng = np.random.default_rng(seeds)
+    rng = np.random.default_rng([seed, *(int(each.model.record_sha256[:8], 16) for each in (a, b))])
     order = rng.permutation(len(common))
     first = rng.permutation(np.arange(len(common)) % 2)  # as many x of one model as of the other
     pairs, assigned = [], []
     for number, (place, swap) in enumerate(zip(order.tolist(), first.tolist(), strict=True), start=1):
         sample, caption = common[place]
-        shown = _alike([side[common[place]] for side in pictures], sample, size_px)
+        shown = _alike([each.pictures[common[place]]() for each in (a, b)], sample, size_px)
         x, y = reversed(shown) if swap else shown
         pairs.append(Pair(id=f"p{number:03d}", caption=caption, x=x, y=y))
         assigned.append(Assignment(pair=f"p{number:03d}", sample=sample, x="b" if swap else "a"))
-    key = Key(study=_digest(pairs, question), question=question, a=models[0], b=models[1], pairs=tuple(assigned))
+    key = Key(study=_digest(pairs, question), question=question, a=a.model, b=b.model, pairs=tuple(assigned))
     return Study(key=key, pairs=tuple(pairs))
 
 
@@ -133,28 +114,8 @@ def read_key(path: str | Path) -> Key:
     return strict.read(path, Key, KEY_SCHEMA)
 
 
-def _model(run: Run, label: str | None) -> Model:
-    own = [each for each in run.labels if run.role_of(each) == "model"]
-    if label is None and not own:
-        raise ValueError(f"{run.record.name}: expected samples of a model, got {', '.join(run.labels) or 'none'}")
-    if label is not None and label not in run.labels:
-        raise ValueError(
-            f"{run.record.name}: expected one of {', '.join(run.labels)}, got {label!r}{suggest(label, list(run.labels))}"
-        )
-    return Model(record=run.record.name, record_sha256=run.record.content_sha256, label=label or own[0])
-
-
-def _pictures(run: Run, label: str) -> Mapping[tuple[str, str], Picture]:
-    return {
-        (sample.id, sample.caption): picture
-        for sample in run.samples
-        if (picture := sample.pictures.get(label)) is not None
-    }
-
-
-def _alike(pictures: Sequence[Picture], sample: str, size_px: int | None) -> list[Picture]:
+def _alike(frames: Sequence[list[Image.Image]], sample: str, size_px: int | None) -> list[Picture]:
     """The two pictures in one format, of one size and with as many frames."""
-    frames = [picture.frames() for picture in pictures]
     counts, sizes = [len(each) for each in frames], [each[0].size for each in frames]
     if counts[0] != counts[1]:
         raise ValueError(f"sample {sample}: expected equally many frames, got {counts[0]} and {counts[1]}; draw alike")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from browser import CHROMIUM, NO_CHROMIUM, Page, open_page
+from PIL import Image
 
 from evaluation import strict
 from nuwa.errors import run_cli
@@ -19,6 +20,7 @@ from reports.__main__ import main
 from reports.page import study_page
 from reports.runs import Picture, Run, read_run
 from reports.study import Study, make_study, read_key
+from reports.study_sources import of_generated, of_sheet
 from reports.write import write_study
 
 
@@ -29,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path])
 
 @pytest.fixture(scope="module")
 def study(run: Run) -> Study:
-    return make_study(run, run, labels=("K = 1", "K = 8"))
+    return make_study(of_sheet(run, "K = 1"), of_sheet(run, "K = 8"))
 
 
 def pixels(picture: Picture) -> list[bytes]:
@@ -69,20 +71,20 @@ def test_pictures_are_encoded_alike_whatever_their_files_were(run: Run, tmp_path
     run.samples[0].pictures["K = 1"].image().save(path, comment=b"by model one")  # type: ignore[union-attr]
     jpeg = Picture(data=path.read_bytes(), mime="image/jpeg", width_px=32, height_px=32)
     sample = dataclasses.replace(run.samples[0], pictures={**run.samples[0].pictures, "K = 1": jpeg})
-    made = make_study(dataclasses.replace(run, samples=(sample,)), run, labels=("K = 1", "K = 8"))
+    made = make_study(of_sheet(dataclasses.replace(run, samples=(sample,)), "K = 1"), of_sheet(run, "K = 8"))
     assert {made.pairs[0].x.mime, made.pairs[0].y.mime} == {"image/png"}
     assert b"by model one" not in made.pairs[0].x.data + made.pairs[0].y.data
 
 
 def test_equal_arguments_give_equal_studies(run: Run, study: Study) -> None:
-    assert make_study(run, run, labels=("K = 1", "K = 8")) == study
-    other = make_study(run, run, labels=("K = 1", "K = 8"), seed=1)
+    assert make_study(of_sheet(run, "K = 1"), of_sheet(run, "K = 8")) == study
+    other = make_study(of_sheet(run, "K = 1"), of_sheet(run, "K = 8"), seed=1)
     assert [each.sample for each in other.key.pairs] != [each.sample for each in study.key.pairs]
 
 
 def test_the_first_model_is_meant_by_default(run: Run) -> None:
     other = dataclasses.replace(run, record=dataclasses.replace(run.record, name="other"))
-    made = make_study(run, other, num=3)
+    made = make_study(of_sheet(run), of_sheet(other), num=3)
     assert (made.key.a.name, made.key.b.name, len(made.pairs)) == ("eval-t2i: K = 1", "other: K = 1", 3)
 
 
@@ -105,8 +107,8 @@ def test_a_size_that_would_tell_the_models_apart_is_refused_or_made_alike(run: R
     with pytest.raises(
         ValueError, match=r"expected pictures of one size, got \(32, 32\) and \(64, 64\).*give --size-px"
     ):
-        make_study(run, large, labels=("K = 1", "K = 8"))
-    made = make_study(run, large, labels=("K = 1", "K = 8"), size_px=48)
+        make_study(of_sheet(run, "K = 1"), of_sheet(large, "K = 8"))
+    made = make_study(of_sheet(run, "K = 1"), of_sheet(large, "K = 8"), size_px=48)
     assert {picture.width_px for pair in made.pairs for picture in (pair.x, pair.y)} == {48}
 
 
@@ -119,13 +121,38 @@ def test_a_size_that_would_tell_the_models_apart_is_refused_or_made_alike(run: R
 )
 def test_labels_have_to_be_two_that_there_are(run: Run, labels: tuple[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_study(run, run, labels=labels)
+        make_study(*(of_sheet(run, label) for label in labels))
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_everything_that_was_generated_can_be_compared(make_record, tmp_path: Path, frames: int) -> None:
+    """Pictures ``<id>.png`` or folders of frames, of ids with a caption; an id that leads out of the folder is none."""
+    captions = {"a": "first", "b": "second", "c": "not drawn", "../secret": "attack", "": "attack"}
+    sides = []
+    for colour in (10, 200):
+        folder = tmp_path / str(colour)
+        for name in ("generated/a", "generated/b", "secret"):
+            for k in range(frames):
+                path = folder / (f"{name}/{k:04d}.png" if frames > 1 else f"{name}.png")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (8, 8), (colour, k, 0)).save(path)
+        sides.append(of_generated(folder, make_record(name=str(colour)), captions))
+    made = make_study(*sides)
+    assert sorted((pair.sample, made.pairs[i].caption) for i, pair in enumerate(made.key.pairs)) == [
+        *(("a", "first"), ("b", "second"))
+    ]
+    for pair, assigned in zip(made.pairs, made.key.pairs, strict=True):
+        of_a = pair.x if assigned.x == "a" else pair.y
+        assert [frame.getpixel((0, 0)) for frame in of_a.frames()] == [(10, k, 0) for k in range(frames)]
+    assert made.key.a.name == "10: generated"
+    with pytest.raises(ValueError, match="expected pictures named by the ids of the captions under generated/"):
+        of_generated(tmp_path / "10", make_record(), {"z": "nothing"})
 
 
 def test_runs_without_a_common_caption_cannot_be_compared(run: Run) -> None:
     other = tuple(dataclasses.replace(sample, caption="another") for sample in run.samples)
     with pytest.raises(ValueError, match="expected samples with captions that both runs have"):
-        make_study(run, dataclasses.replace(run, samples=other), labels=("K = 1", "K = 8"))
+        make_study(of_sheet(run, "K = 1"), of_sheet(dataclasses.replace(run, samples=other), "K = 8"))
 
 
 def test_the_key_is_signed(study: Study, tmp_path: Path) -> None:
@@ -232,6 +259,18 @@ def test_buttons_vote_too_and_have_names(voting: Page) -> None:
 def test_wrong_use_is_one_sentence(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(main, ["study", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_command_compares_what_was_generated(make_run: Callable[..., Path], tmp_path: Path, capsys) -> None:
+    runs = [make_run(tmp_path / name, name=name) for name in ("one", "two")]
+    (tmp_path / "captions.csv").write_text("id,caption\na,first\n", encoding="utf-8")
+    for run in runs:
+        (run / "generated").mkdir()
+        Image.new("RGB", (8, 8)).save(run / "generated" / "a.png")
+    sides = ["--a", str(runs[0]), "--b", str(runs[1]), "--captions", str(tmp_path / "captions.csv")]
+    main(["study", *sides, "--out", str(tmp_path / "study")])
+    assert "1 pairs of one: generated and two: generated" in capsys.readouterr().out
+    assert run_cli(main, ["study", *sides, "--label-a", "K = 1"]) == 2
 
 
 def test_the_command_makes_the_page(make_run: Callable[..., Path], tmp_path: Path, capsys) -> None:

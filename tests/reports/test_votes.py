@@ -15,7 +15,8 @@ from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 from statsmodels.stats.proportion import proportion_confint
 
 from reports import render
-from reports.study import Assignment, Key, Model
+from reports.study import Assignment, Key
+from reports.study_sources import Model
 from reports.study_tables import study_table
 from reports.votes import count, krippendorff_alpha, read_ballots, tidy
 
