@@ -14,7 +14,7 @@ from browser import CHROMIUM, NO_CHROMIUM, Page, open_page
 from PIL import Image
 
 from reports.columns import title_of
-from reports.page import Section, build_page
+from reports.page import Section, build_page, run_page
 from reports.runs import Run, read_run
 from reports.tables import build_tables
 
@@ -225,6 +225,18 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(html: str, tmp_path: Path) 
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
     with open_page(tmp_path / "index.html", tmp_path, width=360, height=700) as page:
         assert page.js("document.documentElement.scrollWidth") == 360
+        names = f"document.querySelector('{TABLE} tbody.published tr:last-child th').getBoundingClientRect().width"
+        assert page.js(names) < 180  # names stay in place while numbers scroll, and leave them half of the screen
+
+
+def test_the_page_of_one_run_tells_where_its_numbers_come_from(runs, published, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(run_page(runs["second"], published), encoding="utf-8")
+    with open_page(tmp_path / "index.html", tmp_path) as page:
+        page.click("button.number")
+        told = page.js("document.getElementById('origin').innerText")
+        assert page.errors == []
+    for fact in ("NÜWA tiny, K = 1: FID-0", "fid@sprites-1", "weights_sha256", "nox -s second", "temperature = 1.0"):
+        assert fact in told
 
 
 def test_on_paper_controls_are_gone_and_tables_are_there(page: Page, tmp_path: Path) -> None:
