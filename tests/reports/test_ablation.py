@@ -9,13 +9,14 @@ from pathlib import Path
 import made_ablations as made
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from evaluation.ablations.record import AblationRecord, Versus, write_ablation
 from evaluation.records import Skipped
 from reports import ablation as tables
 from reports import ablation_summary, render
 from reports.__main__ import main
-from reports.ablation_figures import curve_panels, quality_panels
+from reports.ablation_figures import Point, curve_panels, label_sides, quality_panels
 from reports.build import write_all_tables
 from reports.collect import collect
 from reports.write import write_ablation_report
@@ -184,6 +185,15 @@ def test_quality_against_compute(record: AblationRecord) -> None:
     ]
     assert "FF: 0.9, " in panels[0].alt
     assert "FF: 2.5, " in panels[1].alt
+
+
+def test_names_of_points_that_lie_together_stand_apart() -> None:
+    axes = Figure().subplots()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    crowd = [Point(name, 0.5 + 0.01 * k, 0.5, 0.4, 0.6) for k, name in enumerate(("FF", "NF", "AA"))]
+    assert len(set(label_sides(axes, crowd))) == 3
+    assert label_sides(axes, [crowd[0], Point("NN", 0.9, 0.1, 0, 1)]) == [(1, 1), (1, 1)]
 
 
 def test_losses_of_all_rows_are_one_panel(record: AblationRecord) -> None:
