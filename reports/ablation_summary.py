@@ -18,7 +18,7 @@ from reports.ablation import (
     versus_of,
 )
 from reports.ablation import column as made_column
-from reports.columns import look_of_column
+from reports.columns import look_of_column, title_of
 from reports.tables import Cell, Column, Table, build_tables
 
 
@@ -79,8 +79,9 @@ def order_said(record: AblationRecord, published: pd.DataFrame) -> str | None:
         look = look_of_column(metric, list(means.values()))
         ours = " < ".join(f"{_short(name)} {look.text(means[name])}" for name in found)
         holds = "holds" if found == expected else "does not hold"
+        where = title_of(record.scored).lower()
         return (
-            f"The paper's order in {metric}, {' < '.join(map(_short, expected))}, {holds} at this scale: "
+            f"The paper's order in {metric}, {' < '.join(map(_short, expected))}, {holds} at this scale, on {where}: "
             f"our means are {ours}. {_significant_said(record, (metric, protocol))}"
         )
     return None

@@ -88,7 +88,7 @@ def with_means(record: AblationRecord, means: dict[str, float], significant: boo
 def test_the_paper_s_order_holds(record: AblationRecord, published: pd.DataFrame) -> None:
     said = ablation_summary.order_said(with_means(record, dict(reversed(PAPER.items()))), published)
     assert said == (
-        "The paper's order in FID-vid, NN < AA < FN < NF < FF, holds at this scale: our means are "
+        "The paper's order in FID-vid, NN < AA < FN < NF < FF, holds at this scale, on sketch to video: our means are "
         "NN 4.00 < AA 4.50 < FN 5.00 < NF 5.50 < FF 6.00. Of 4 differences from NÜWA-FF, 4 are significant (NF, FN, AA, NN)."
     )
 
@@ -97,7 +97,7 @@ def test_the_paper_s_order_does_not_hold(record: AblationRecord, published: pd.D
     turned = with_means(record, {**PAPER, "NÜWA-FF": 3.0, "NÜWA-BB": 1.0}, significant=False)
     said = ablation_summary.order_said(turned, published)
     assert said == (
-        "The paper's order in FID-vid, NN < AA < FN < NF < FF, does not hold at this scale: our means are "
+        "The paper's order in FID-vid, NN < AA < FN < NF < FF, does not hold at this scale, on sketch to video: our means are "
         "FF 3.00 < NN 4.00 < AA 4.50 < FN 5.00 < NF 5.50. "
         "No difference from NÜWA-NN is significant, so the order of the means says little."
     )
@@ -109,7 +109,9 @@ def test_two_rows_of_the_paper_are_no_order(record: AblationRecord, published: p
 
 
 def test_the_order_is_said_in_every_report(record: AblationRecord, published: pd.DataFrame, tmp_path: Path) -> None:
-    said = "The paper's order in FID-vid, NN < FN < FF, does not hold at this scale: our means are FN "
+    said = (
+        "The paper's order in FID-vid, NN < FN < FF, does not hold at this scale, on sketch to video: our means are FN "
+    )
     assert ablation_summary.tables(record, published)[0].notes[0][1].startswith(said)
     write_ablation(tmp_path / "records" / "a.json", record)
     write_all_tables(collect(tmp_path / "records", tmp_path), tmp_path / "out")
