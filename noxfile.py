@@ -181,9 +181,9 @@ def judges(run: nox.Session) -> None:
 
 @session("report", default=False)
 def report(run: nox.Session) -> None:
-    """Records to the paper's tables and figures in runs/report/; ``-- compare A B`` sets two records side by side."""
+    """Records to the paper's tables and figures in runs/report/; ``-- --compare A B`` sets two records side by side."""
     install(run)
-    python(run, "-m", "reports", *(run.posargs or ["build"]))
+    python(run, "-m", "reports", *run.posargs)
 
 
 @session("bench", default=False)

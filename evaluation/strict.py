@@ -44,7 +44,7 @@ def write(path: str | Path, value: Any) -> None:
 def read(path: str | Path, cls: type[T], schema: str) -> T:
     """Read the ``cls`` at ``path``. ValueError, naming the file and the place, where anything is not as written."""
     try:
-        content = _load(path)
+        content = load(path)
         if content.get("schema") != schema:
             raise ValueError(f"expected schema {schema!r}, got {content.get('schema')!r}; run the session again")
         claimed = content.pop("content_sha256", None)
@@ -62,7 +62,7 @@ def read(path: str | Path, cls: type[T], schema: str) -> T:
 def schema_of(path: str | Path) -> object:
     """What the file says its schema is, None where it says nothing. ValueError where it is no JSON object."""
     try:
-        return _load(path).get("schema")
+        return load(path).get("schema")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -96,7 +96,8 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _load(path: str | Path) -> dict[str, Any]:
+def load(path: str | Path) -> dict[str, Any]:
+    """The JSON object in a file. ValueError for other JSON, a key that stands twice, NaN and infinity."""
     content = json.loads(
         Path(path).read_text(encoding="utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_constant
     )

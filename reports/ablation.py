@@ -12,7 +12,7 @@ import pandas as pd
 from evaluation.ablations.record import AblationRecord, AblationRow, Costs, Score, Versus
 from evaluation.records import MetricValue, ModelInfo, Record, Row
 from reports.columns import Look, leading_columns, look_of_column, title_of
-from reports.tables import Cell, Column, Group, Table, TableRow, build_tables
+from reports.tables import Cell, Column, Group, Table, TableRow
 
 NONE_SIGNIFICANT = "no significant difference"
 
@@ -65,28 +65,24 @@ def row_name(row: AblationRow) -> str:
     return f"{row.name} ({', '.join(f'{name} {value}' for name, value in row.choice.items())})"
 
 
-def tables(ablation: AblationRecord, published: pd.DataFrame) -> tuple[Table, ...]:
-    """All tables: scores above the published rows, differences, costs; what has nothing to show is left out."""
-    more = (differences_table(ablation), costs_table(ablation))
-    return (*build_tables({ablation.name: as_record(ablation)}, ablation.task, published), *(t for t in more if t))
-
-
 def differences_table(ablation: AblationRecord) -> Table | None:
     """Each row less the first one, with its interval and corrected p-value. None with one row, or nothing to compare."""
-    metrics = [metric for metric in metrics_of(ablation) if any(_versus(row, metric) for row in ablation.rows)]
+    metrics = [metric for metric in metrics_of(ablation) if any(versus_of(row, metric) for row in ablation.rows)]
     if not metrics:
         return None
     first, columns, looks = ablation.rows[0], [], []
     for metric in metrics:
-        score = next(score for row in ablation.rows if (score := _score(row, metric)))
-        values = [versus.value for row in ablation.rows if (versus := _versus(row, metric))]
+        score = next(score for row in ablation.rows if (score := score_of(row, metric)))
+        values = [versus.value for row in ablation.rows if (versus := versus_of(row, metric))]
         looks.append(look_of_column(score.name, [abs(value) for value in values]))
-        columns.append(_column(score.name, score.higher_is_better, looks[-1].unit))
+        columns.append(column(score.name, score.higher_is_better, looks[-1].unit))
     rows = [
         TableRow(
             name=row.name,
             source=ablation.name,
-            cells=tuple(_difference(_versus(row, metric), look) for metric, look in zip(metrics, looks, strict=True)),
+            cells=tuple(
+                difference_cell(versus_of(row, metric), look) for metric, look in zip(metrics, looks, strict=True)
+            ),
         )
         for row in ablation.rows[1:]
     ]
@@ -113,13 +109,13 @@ def costs_table(ablation: AblationRecord) -> Table | None:
     if not measured:
         return None
     columns = (
-        _column("parameters", False, "million"),
-        _column("forward pass", False, "GFLOP"),
-        _column("of it attention", False, "GFLOP"),
-        _column("training", True, "tokens/s"),
-        _column("one sample", False, "s"),
-        _column("decoding steps", False),
-        _column("peak memory", False, "GiB"),
+        column("parameters", False, "million"),
+        column("forward pass", False, "GFLOP"),
+        column("of it attention", False, "GFLOP"),
+        column("training", True, "tokens/s"),
+        column("one sample", False, "s"),
+        column("decoding steps", False),
+        column("peak memory", False, "GiB"),
     )
     rows = [
         TableRow(name=row.name, source=ablation.name, cells=tuple(_costs(row.params, row.costs)))
@@ -189,16 +185,19 @@ def _lines(ablation: AblationRecord) -> Iterator[dict[str, object]]:
             }
 
 
-def _score(row: AblationRow, metric: tuple[str, str]) -> Score | None:
+def score_of(row: AblationRow, metric: tuple[str, str]) -> Score | None:
+    """The score of a row by name and protocol, None where it has none."""
     return next((score for score in row.scores if (score.name, score.protocol) == metric), None)
 
 
-def _versus(row: AblationRow, metric: tuple[str, str]) -> Versus | None:
-    score = _score(row, metric)
+def versus_of(row: AblationRow, metric: tuple[str, str]) -> Versus | None:
+    """The difference of a row from the first one by name and protocol, None where there is none."""
+    score = score_of(row, metric)
     return None if score is None else score.versus
 
 
-def _difference(versus: Versus | None, look: Look) -> Cell | None:
+def difference_cell(versus: Versus | None, look: Look) -> Cell | None:
+    """A difference with interval and corrected p-value; what is not significant is said in words first."""
     if versus is None:
         return None
     signed = f"{'+' if versus.value > 0 else ''}{look.text(versus.value)}"
@@ -221,7 +220,8 @@ def _number(value: float, decimals: int) -> Cell:
     return Cell(text=f"{value:,.{decimals}f}", value=float(value))
 
 
-def _column(metric: str, better: bool, unit: str = "") -> Column:
+def column(metric: str, better: bool | None, unit: str = "") -> Column:
+    """A column without a protocol of its own."""
     return Column(metric=metric, protocol=None, higher_is_better=better, unit=unit, letter=None)
 
 

@@ -20,6 +20,9 @@ from reports.style import Theme, drawable
 
 SHOWN = 2  # metrics
 RUNNING = 5  # log lines
+LONGEST = 16  # letters of a name in a figure
+SIDES = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+LETTER_W, LETTER_H, DOT_W, DOT_H = 0.03, 0.065, 0.015, 0.02  # axes fractions
 AXES: tuple[tuple[str, Callable[[Costs], float]], ...] = (
     ("GFLOP of a forward pass", lambda costs: costs.flops / 1e9),
     ("seconds to draw one sample", lambda costs: costs.decode_s),
@@ -53,7 +56,7 @@ def quality_panels(ablation: AblationRecord) -> Iterator[Panel]:
                 arrow = "↑" if better else "↓"
                 yield Panel(
                     title=f"{name} {arrow} against compute",
-                    subtitle=f"{protocol}, bars are 95% intervals over seeds and samples",
+                    subtitle=f"{protocol}, bars: 95% over seeds and samples",
                     alt=f"{name} under {protocol} against {axis}. {spoken}.",
                     draw=partial(_draw, points=points, axis=axis, what=f"{name} {arrow}"),
                 )
@@ -98,20 +101,48 @@ def _point(name: str, x: float, score: Score) -> Point:
 
 
 def _draw(axes: Axes, theme: Theme, points: Sequence[Point], axis: str, what: str) -> None:
-    for number, point in enumerate(points):
-        colour = theme.series[number % len(theme.series)]
+    colours = [theme.series[number % len(theme.series)] for number in range(len(points))]
+    for point, colour in zip(points, colours, strict=True):
         axes.vlines([point.x], [point.low], [point.high], color=colour, linewidth=1.3, alpha=0.8, zorder=2)
         axes.plot([point.x], [point.y], marker="o", markersize=6, linestyle="none", color=colour, zorder=3)
-        axes.annotate(
-            drawable(point.name, 16),
-            (point.x, point.y),
-            xytext=(6, 4),
-            textcoords="offset points",
-            color=colour,
-            fontsize=8,
-        )
     axes.set_xlabel(axis)
     axes.set_ylabel(what)
     axes.set_xlim(0, max(point.x for point in points) * 1.15)
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.margins(y=0.12)
+    for point, colour, (right, up) in zip(points, colours, label_sides(axes, points), strict=True):
+        axes.annotate(
+            drawable(point.name, LONGEST),
+            (point.x, point.y),
+            xytext=(6 * right, 5 * up),
+            textcoords="offset points",
+            color=colour,
+            fontsize=8,
+            ha="left" if right > 0 else "right",
+            va="bottom" if up > 0 else "top",
+        )
+
+
+def label_sides(axes: Axes, points: Sequence[Point]) -> list[tuple[int, int]]:
+    """For each point the side of its name, (right, up) with signs, where it covers the fewest points and names before it."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    places = [tuple(to_axes.transform((point.x, point.y))) for point in points]
+    taken = [(x - DOT_W, x + DOT_W, y - DOT_H, y + DOT_H) for x, y in places]
+    found = []
+    for point, (x, y) in zip(points, places, strict=True):
+        boxes = {side: _box(x, y, len(drawable(point.name, LONGEST)), *side) for side in SIDES}
+        best = min(SIDES, key=lambda side: sum(_overlap(boxes[side], each) for each in taken))
+        taken.append(boxes[best])
+        found.append(best)
+    return found
+
+
+def _box(x: float, y: float, letters: int, right: int, up: int) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a name beside a point, in axes fractions."""
+    left = x + 0.02 if right > 0 else x - 0.02 - LETTER_W * letters
+    bottom = y + 0.01 if up > 0 else y - 0.01 - LETTER_H
+    return left, left + LETTER_W * letters, bottom, bottom + LETTER_H
+
+
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[2], b[2]))

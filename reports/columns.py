@@ -45,6 +45,7 @@ TASKS = {
     "s2v": "Sketch to video",
     "tv2v": "Text-guided video manipulation",
     "ablate-design": "Extent and stem",
+    "study": "Human comparison",
 }
 
 
@@ -62,11 +63,17 @@ def leading_columns(task: str) -> tuple[str, ...]:
     """Metrics of the first table of ``task`` in order; all other metrics go to the second one."""
     if table := paper_table(task):
         return table.columns
+    if task == "study":
+        return ("win", "tie", "loss")
     if task.startswith("ablate-"):
         return leading_columns("ablate-attention")
     if task.endswith("2v"):
         return tuple(dict.fromkeys(("FID-vid", "FVD", *_REGIONS, *_DETECTED, *_VIDEO)))
     return (*_FIDELITY, *_REGIONS, *_DETECTED, "SSIM")
+
+
+UNDIRECTED = frozenset({"tie"})
+"""Metrics of which neither more nor less is better: no arrow, no mark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +100,17 @@ class Look:
 
 
 def look(metric: str) -> Look:
-    """How ``metric`` is printed: shares in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places."""
+    """How ``metric`` is printed, as in the paper: shares in percent, CLIPSIM as the raw cosine, scores of 0…1 with four places.
+
+    The paper prints PA and FWIoU of a tokenizer in percent (Table 4), Detected PA as a share (Table 6).
+    """
     if metric in ("acc", "codebook usage", "known region unchanged") or "accuracy" in metric:
         return Look(decimals=1, scale=100.0, unit="%")
-    if metric in ("CLIPSIM", "PA", "FWIoU", "mIoU") or metric.startswith(("SSIM", "Detected")):
+    if metric in ("win", "tie", "loss"):
+        return Look(decimals=0, scale=100.0, unit="%")
+    if metric in ("PA", "FWIoU", "mIoU"):
+        return Look(decimals=2, scale=100.0, unit="%")
+    if metric == "CLIPSIM" or metric.startswith(("SSIM", "Detected")):
         return Look(decimals=4)
     if metric == "codebook perplexity":
         return Look(decimals=1)

@@ -1,4 +1,8 @@
-"""Two records side by side: what changed, and which change is more than chance (:mod:`reports.difference`)."""
+"""Two records side by side: what changed, and which change is more than chance.
+
+Where both runs kept their bootstrap replicates of a number (:mod:`evaluation.replicates`), the difference is taken draw by
+draw: what a sample does to both drops out. Else its interval comes from the two intervals (:mod:`reports.difference`), wider.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.ablations import statistics
 from evaluation.records import MetricValue, Record
+from evaluation.replicates import Key
 from reports import escape
 from reports.columns import look_of_column
 from reports.difference import Number, difference
 
+Floats = NDArray[np.float64]
 Verdict = Literal["better", "worse", "no clear change"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One number before and after; ``low`` and ``high`` bound the difference after - before with 95% confidence."""
+    """One number before and after; ``low`` and ``high`` bound the difference after - before with 95% confidence.
+
+    ``paired`` says whether it was taken draw by draw.
+    """
 
     row: str
     role: str
@@ -24,6 +37,7 @@ class Change:
     after: MetricValue
     low: float
     high: float
+    paired: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -35,22 +49,34 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All numbers both records have, those only one has, and what else differs between the records."""
+    """All numbers both records have, those only one has, and what else differs between the records.
+
+    ``incomparable`` are numbers of model rows that the records have under different protocols.
+    """
 
     changes: tuple[Change, ...]
+    incomparable: tuple[str, ...]
     lost: tuple[str, ...]
     gained: tuple[str, ...]
     settings: tuple[str, ...]
 
     @property
     def regressions(self) -> tuple[str, ...]:
-        """Numbers of model rows that got clearly worse, and numbers that are gone."""
+        """Numbers of model rows that got clearly worse, that cannot be compared any more, and that are gone."""
         worse = (f"{c.row}: {c.after.name}" for c in self.changes if c.role == "model" and c.verdict == "worse")
-        return (*worse, *(f"{name} is gone" for name in self.lost))
+        return (*worse, *self.incomparable, *(f"{name} is gone" for name in self.lost))
 
 
-def compare(before: Record, after: Record) -> Comparison:
-    """Compare the records. ValueError where task or data differ, since then no two numbers can be set side by side."""
+def compare(
+    before: Record,
+    after: Record,
+    drawn_before: Mapping[Key, Floats] | None = None,
+    drawn_after: Mapping[Key, Floats] | None = None,
+) -> Comparison:
+    """Compare the records, draw by draw where both have replicates (r,) of a number of equally many samples.
+
+    ValueError where task or data differ, since then no two numbers can be set side by side, and where nothing is in both.
+    """
     if (before.task, before.dataset) != (after.task, after.dataset):
         raise ValueError(
             f"expected two records of one task on one data set, got {_data(before)} and {_data(after)}; "
@@ -62,15 +88,40 @@ def compare(before: Record, after: Record) -> Comparison:
         (role, was), (_, now) = old[key], new[key]
         if was.higher_is_better != now.higher_is_better:
             raise ValueError(f"metric {was.name!r}: the records disagree on higher_is_better; run both again")
-        low, high = difference(_number(was), _number(now))
-        changes.append(Change(row=key[0], role=role, before=was, after=now, low=low, high=high))
+        pair = ((drawn_before or {}).get(key), (drawn_after or {}).get(key))
+        changes.append(_change(key[0], role, was, now, pair))
     order = list(old)
+    lost = {key: None for key, (role, _) in old.items() if key not in new and role == "model"}
+    gained = {key: None for key in new if key not in old}
+    moved = [(key, other) for key in lost for other in gained if key[:2] == other[:2]]
+    elsewhere = {key for pair in moved for key in pair}
+    if not changes:
+        raise ValueError(
+            "expected two records with a number in common, got none of the same row, metric and protocol; "
+            "score both models under the same protocols"
+        )
     return Comparison(
         changes=tuple(sorted(changes, key=lambda c: order.index((c.row, c.before.name, c.before.protocol)))),
-        lost=tuple(_label(key) for key, (role, _) in old.items() if key not in new and role == "model"),
-        gained=tuple(_label(key) for key in new if key not in old),
+        incomparable=tuple(
+            f"{key[0]}: {key[1]} was under {key[2]} and is under {other[2]}, which cannot be compared"
+            for key, other in moved
+        ),
+        lost=tuple(_label(key) for key in lost if key not in elsewhere),
+        gained=tuple(_label(key) for key in gained if key not in elsewhere),
         settings=tuple(_settings(before, after)),
     )
+
+
+def _change(
+    row: str, role: str, was: MetricValue, now: MetricValue, drawn: tuple[Floats | None, Floats | None]
+) -> Change:
+    old, new = drawn
+    if old is not None and new is not None and old.shape == new.shape and was.n == now.n:
+        found = statistics.difference([now.value], [new], [was.value], [old])
+        low, high = found.ci95
+        return Change(row=row, role=role, before=was, after=now, low=low, high=high, paired=True)
+    low, high = difference(_number(was), _number(now))
+    return Change(row=row, role=role, before=was, after=now, low=low, high=high)
 
 
 def _data(record: Record) -> str:
@@ -78,12 +129,12 @@ def _data(record: Record) -> str:
     return f"{record.task} on {d.name} {d.version} {d.split} ({d.fingerprint[:8]})"
 
 
-def _label(key: tuple[str, str, str]) -> str:
+def _label(key: Key) -> str:
     row, metric, protocol = key
     return f"{row}: {metric} under {protocol}"
 
 
-def _numbers(record: Record) -> dict[tuple[str, str, str], tuple[str, MetricValue]]:
+def _numbers(record: Record) -> dict[Key, tuple[str, MetricValue]]:
     return {(row.name, m.name, m.protocol): (row.role, m) for row in record.rows for m in row.metrics}
 
 
@@ -123,11 +174,14 @@ def text(comparison: Comparison) -> str:
         for line in (head, *lines)
     ]
     body.insert(1, "─" * max(map(escape.width, body)))
+    paired = sum(change.paired for change in comparison.changes)
     extras = [
         f"{len(comparison.changes) - len(moved)} of {len(comparison.changes)} numbers are the same",
+        *([f"{paired} differences are taken draw by draw on the same samples"] if paired else []),
         *(f"changed: {setting}" for setting in comparison.settings),
         *(f"gained: {name}" for name in comparison.gained),
         *(f"lost: {name}" for name in comparison.lost),
+        *(f"not compared: {name}" for name in comparison.incomparable),
     ]
     count = len(comparison.regressions)
     verdict = (

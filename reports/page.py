@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import jinja2
@@ -28,10 +28,14 @@ from reports.panel import Panel
 from reports.protocols import reasons
 from reports.render import TEMPLATES
 from reports.runs import Picture, Run
+from reports.study import Study
 from reports.style import DARK, LIGHT, Theme, svg
 from reports.tables import Table, build_tables, tidy
 
-MAX_SAMPLES = 64
+MAX_SAMPLES = 64  # on the page of one run
+MAX_SHOWN = 16  # of each run on the page of all tables
+SCRIPTS = ("theme.js", "page.js", "numbers.js", "build.js")
+STUDY_SCRIPTS = ("theme.js", "study.js")
 _PIXEL_ART_PX = 128  # smaller pictures are enlarged without smoothing
 
 
@@ -49,12 +53,14 @@ class Figure:
 class Extra:
     """A section of the page of all tables that no record of a task makes.
 
-    ``benchmark`` says how its numbers were made; ``wide`` figures stand below each other.
+    ``tasks`` are those that it is shown with when the page is filtered; ``benchmark`` says how its numbers were made; ``wide``
+    figures stand below each other.
     """
 
     title: str
     slug: str
     text: str
+    tasks: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     benchmark: SpeedRecord | None = None
@@ -63,13 +69,14 @@ class Extra:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """The tables of one task on the page of all tables, with some samples of a run and a link to its page."""
+    """The tables of one task on the page of all tables, with figures, the samples of runs by name, and links to their pages."""
 
     title: str
+    task: str
     tables: tuple[Table, ...]
-    run: Run | None = None
-    shown: int = 4
-    link: str | None = None
+    figures: tuple[Figure, ...] = ()
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_page(run: Run, published: pd.DataFrame) -> str:
@@ -111,7 +118,29 @@ def build_page(
             extras=extras,
             notes=notes,
             protocols=protocols(records.values()),
+            max_shown=MAX_SHOWN,
             **_assets(),
+        )
+    )
+
+
+def tables_page(tables: Sequence[Table]) -> str:
+    """A page of nothing but ``tables``, to be opened or pasted from."""
+    title = tables[0].title if tables else "Tables"
+    return _environment().get_template("tables.html.j2").render(title=title, tables=tables, **_assets())
+
+
+def study_page(study: Study) -> str:
+    """The page of a blind comparison; nothing of the key but the study's name is on it."""
+    return (
+        _environment()
+        .get_template("study.html.j2")
+        .render(
+            title="Comparison",
+            study=study.key.study,
+            question=study.key.question,
+            pairs=study.pairs,
+            **_assets(STUDY_SCRIPTS),
         )
     )
 
@@ -140,9 +169,10 @@ def protocols(records: Iterable[Record]) -> list[dict[str, object]]:
     ]
 
 
-def _assets() -> dict[str, Markup]:
+def _assets(names: Sequence[str] = SCRIPTS) -> dict[str, Markup]:
     """Style, script and the policy that admits these two and pictures in data URIs, nothing else."""
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, *scripts = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *names))
+    script = "\n".join(scripts)
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
     return {"style": Markup(style), "script": Markup(script), "policy": Markup(policy)}
 

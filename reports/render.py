@@ -30,7 +30,8 @@ def _markdown(table: Table) -> str:
         if cell is None:
             return "–"
         text = {"best": f"**{cell.text}**", "second": f"<u>{cell.text}</u>", None: cell.text}[cell.mark]
-        return text + (f" <sub>{cell.spread}</sub>" if cell.spread else "")
+        note = f" <sup>{cell.note}</sup>" if cell.note else ""
+        return text + note + (f" <sub>{cell.spread}</sub>" if cell.spread else "")
 
     heads = [f"{escape.markdown(c.heading)}{f' <sup>{c.letter}</sup>' if c.letter else ''}" for c in table.columns]
     lines = [f"### {escape.markdown(table.title)}", ""]
@@ -51,7 +52,7 @@ def text(table: Table) -> str:
     """The table aligned for a terminal; ``*`` stands behind the best model value, ``_`` behind the second."""
 
     def cell(cell: Cell | None) -> str:
-        return "–  " if cell is None else f"{cell.text} {_TEXT_MARKS[cell.mark]}"
+        return "–  " if cell is None else f"{cell.text} {cell.note or _TEXT_MARKS[cell.mark]}"
 
     body: list[tuple[str, list[str]] | str] = []
     for group in table.groups:
@@ -94,7 +95,8 @@ def latex(tables: Sequence[Table]) -> str:
             return "--"
         number = escape.latex(cell.text)
         number = {"best": rf"\textbf{{{number}}}", "second": rf"\underline{{{number}}}", None: number}[cell.mark]
-        return number + (rf"\,{{\tiny {escape.latex(cell.spread)}}}" if cell.spread else "")
+        note = rf"\textsuperscript{{{escape.latex(cell.note)}}}" if cell.note else ""
+        return number + note + (rf"\,{{\tiny {escape.latex(cell.spread)}}}" if cell.spread else "")
 
     return _render("table.tex.j2", tables=tables, cell=cell, latex=escape.latex)
 
@@ -120,9 +122,10 @@ def _render(template: str, **values: object) -> str:
 def csv(ours: pd.DataFrame, published: pd.DataFrame) -> str:
     """All numbers of a task in tidy form: ours (:func:`reports.tables.tidy`), then the published ones.
 
-    Values are those of the records, unrounded and unscaled; the published rows have the
-    role "published" and a protocol that says so.
+    Values are those of the records, unrounded and unscaled; the published rows have the role "published", a protocol that says
+    so, and what the paper printed, formulas and "±" included, under ``printed``.
     """
+    half = published["plus_minus"].where(published["plus_minus"] == "", "±" + published["plus_minus"])
     theirs = pd.DataFrame(
         {
             "record": published["paper"] + ", " + published["source_table"],
@@ -134,10 +137,11 @@ def csv(ours: pd.DataFrame, published: pd.DataFrame) -> str:
             "protocol": published["note"],
             "value": published["number"],
             "higher_is_better": published["higher_is_better"],
+            "printed": published["value"] + half,
         }
     )
     frames = [frame for frame in (ours, theirs) if len(frame)]
-    columns = [column for column in ours.columns if column != "mark"] + ["mark"]
+    columns = [*(column for column in ours.columns if column != "mark"), "mark", "printed"]
     frame = pd.concat(frames, ignore_index=True).reindex(columns=columns) if frames else ours
     frame["n"] = frame["n"].astype("Int64")
     return frame.to_csv(index=False, lineterminator="\n")

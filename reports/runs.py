@@ -35,6 +35,7 @@ class Picture:
     mime: str
     width_px: int
     height_px: int
+    num_frames: int = 1
 
     @property
     def uri(self) -> str:
@@ -91,6 +92,17 @@ class Run:
     def labels(self) -> tuple[str, ...]:
         """Labels of the sample pictures in order of first appearance."""
         return tuple(dict.fromkeys(label for sample in self.samples for label in sample.pictures))
+
+    def role_of(self, label: str) -> str:
+        """Whose pictures are labelled so: that of the record's row whose name has the label in it, else "input".
+
+        Rows are named by their label alone ("reconstruction"), or by the model and its way ("NÜWA tiny, sketch alone").
+        """
+        named = [row for row in self.record.rows if label in row.name]
+        exact = [row for row in named if row.name == label]
+        if not named:
+            return "real" if label == "real" else "input"
+        return (exact or named)[0].role
 
 
 def read_run(folder: str | Path) -> Run:
@@ -154,7 +166,8 @@ def _picture(folder: Path, file: str, notes: list[str]) -> Picture | None:
                 times = f"{frames} × " if frames > 1 else ""
                 raise ValueError(f"{times}{image.width}×{image.height} px is more than {_MAX_PX:,} px")
             image.load()
-            return Picture(data=data, mime=_MIME[str(image.format)], width_px=image.width, height_px=image.height)
+            mime = _MIME[str(image.format)]
+            return Picture(data=data, mime=mime, width_px=image.width, height_px=image.height, num_frames=frames)
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         reason = (
             error.strerror if isinstance(error, OSError) and error.strerror else str(error).replace(str(path), file)

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.records import Record
-from reports.columns import Look, leading_columns, look_of_column, title_of
+from reports.columns import UNDIRECTED, Look, leading_columns, look_of_column, paper_table, title_of
 from reports.difference import Number, is_clear
 
 Mark = Literal["best", "second"]
@@ -28,6 +28,7 @@ PUBLISHED_NOTE = (
     "As published; data and protocol differ from ours or are unknown, so these rows are for orientation and are not "
     "ranked."
 )
+SECONDARY_NOTE = "From a secondary summary; not checked against the paper itself."
 REFERENCE_NOTE = (
     "Reference rows: real data scored as if it were a model's, the tokenizer's reconstruction of the test pictures (what "
     "the tokenizer allows), and a baseline without skill."
@@ -36,39 +37,47 @@ MARKS_NOTE = (
     "Bold is best and underlined second among models under one protocol, data set and n; those that do not differ clearly "
     "share a mark."
 )
+SECONDARY = "‡"
 _REFERENCE_ORDER = {"real": 0, "reconstruction": 1, "baseline": 2}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One metric under one protocol; ``protocol`` is ``None`` where only published rows have the metric."""
+    """One metric under one protocol; ``protocol`` is ``None`` where only published rows have the metric.
+
+    ``higher_is_better`` is ``None`` where neither direction is better.
+    """
 
     metric: str
     protocol: str | None
-    higher_is_better: bool
+    higher_is_better: bool | None
     unit: str
     letter: str | None
 
     @property
     def arrow(self) -> str:
         """The direction in which the metric gets better."""
-        return "↑" if self.higher_is_better else "↓"
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
 
     @property
     def heading(self) -> str:
         """Name, unit and arrow, as printed: ``caption accuracy (%) ↑``."""
-        return f"{self.metric}{f' ({self.unit})' if self.unit else ''} {self.arrow}"
+        return f"{self.metric}{f' ({self.unit})' if self.unit else ''} {self.arrow}".rstrip()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One number as printed (``text``; ``spread``, its 95% interval or what was published) and as recorded."""
+    """One number as printed (``text``; ``spread``, its 95% interval or what was published) and as recorded.
+
+    ``note`` is the mark of a footnote to this number alone.
+    """
 
     text: str
     spread: str | None = None
     value: float | None = None
     n: int | None = None
     mark: Mark | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +211,9 @@ def build_tables(records: Mapping[str, Record], task: str, published: pd.DataFra
     frame = tidy(records)
     first = leading(frame, task)
     rest = frame.drop(first.index)
-    theirs = published[(published["task"] == task) & (published["table"] != "human study")]
-    number = theirs["table"].iloc[0] if len(theirs) else None
-    title = title_of(task) + (f" (layout of Table {number})" if number else "")
+    theirs = published[published["task"] == task]
+    number = paper_table(task)
+    title = title_of(task) + (f" (layout of Table {number.number})" if number else "")
     slug = re.sub(r"[^a-z0-9]+", "-", task.lower()).strip("-")
     tables = [_table(f"{slug}-scores", title, first, theirs, leading_columns(task))]
     if _is_accuracy(rest["metric"]).any():
@@ -231,6 +240,8 @@ def _table(slug: str, title: str, ours: pd.DataFrame, theirs: pd.DataFrame, orde
         merged.append(("", REFERENCE_NOTE))
     if len(theirs):
         merged.append(("†", PUBLISHED_NOTE))
+    if any(cell is not None and cell.note for group in groups for row in group.rows for cell in row.cells):
+        merged.append((SECONDARY, SECONDARY_NOTE))
     return Table(slug=slug, title=title, columns=tuple(columns), groups=tuple(groups), notes=tuple(merged))
 
 
@@ -244,7 +255,8 @@ def _columns(ours: pd.DataFrame, theirs: pd.DataFrame, order: Sequence[str]) -> 
         published = theirs[theirs["metric"] == metric]
         for protocol in list(mine["protocol"].drop_duplicates()) or ([None] if len(published) else []):
             values = mine[mine["protocol"] == protocol]
-            better = bool((values if len(values) else published)["higher_is_better"].iloc[0])
+            better: bool | None = bool((values if len(values) else published)["higher_is_better"].iloc[0])
+            better = None if metric in UNDIRECTED else better
             look = look_of_column(metric, list(values["value"]))
             letter = letters[protocol] if protocol else None
             columns.append(
@@ -326,17 +338,20 @@ def _published_groups(theirs: pd.DataFrame, columns: Sequence[Column]) -> list[G
     """Published rows by data set, each value under the first column of its metric, printed exactly as published."""
     first = {column.metric: i for i, column in reversed(list(enumerate(columns)))}
     groups = []
-    for dataset, on_data in theirs.groupby("dataset", sort=False):
+    for (dataset, table), on_data in theirs.groupby(["dataset", "source_table"], sort=False):
         rows = []
         for label, numbers in on_data.groupby("label", sort=False):
             cells: list[Cell | None] = [None] * len(columns)
             for number in numbers.to_dict("records"):
                 if number["metric"] in first:
-                    value = None if math.isnan(number["number"]) else float(number["number"])
-                    spread = f"±{number['plus_minus']}" if number["plus_minus"] else None
-                    cells[first[number["metric"]]] = Cell(text=number["value"], spread=spread, value=value)
+                    cells[first[number["metric"]]] = Cell(
+                        text=number["value"],
+                        spread=f"±{number['plus_minus']}" if number["plus_minus"] else None,
+                        value=None if math.isnan(number["number"]) else float(number["number"]),
+                        note=SECONDARY if number["note"].startswith("secondary") else None,
+                    )
             source = f"{numbers['paper'].iloc[0]}, {numbers['source_table'].iloc[0]}; {numbers['note'].iloc[-1]}"
             rows.append(TableRow(name=str(label), source=source, cells=tuple(cells)))
-        table = on_data["source_table"].iloc[0]
-        groups.append(Group(kind="published", title=f"Published †, {dataset}, {table}", rows=tuple(rows)))
+        place = "other papers" if table == "not stated" else table
+        groups.append(Group(kind="published", title=f"Published †, {dataset}, {place}", rows=tuple(rows)))
     return groups

@@ -1,36 +1,27 @@
-"""The files of a report: what ``run`` and ``build`` leave on disk."""
+"""The report of one run, benchmark or ablation, left in its own folder; :mod:`reports.build` makes that of everything."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-import pandas as pd
-
-from evaluation import records as run_records
-from evaluation import speed as speed_records
 from evaluation import strict
-from evaluation.ablations import record as ablation_records
-from evaluation.ablations.record import AblationRecord, read_ablation
-from evaluation.records import Record, read_record
-from evaluation.speed import SpeedRecord, read_speed
-from nuwa.files import atomic, write_text
-from reports import ablation, patterns, render, speed
-from reports.ablation_figures import curve_panels, quality_panels
-from reports.columns import PAPER_TABLES, TASKS, paper_table, title_of
+from evaluation.ablations.record import read_ablation
+from evaluation.speed import read_speed
+from nuwa.files import write_text
+from reports import ablation, ablation_summary, speed, votes
+from reports.columns import TASKS, title_of
+from reports.extras import ablation_extra
 from reports.figures import panels, sheet
-from reports.page import Extra, Section, build_page, drawn_twice, figures, run_page
+from reports.files import ablation_files, all_formats, bytes_file, speed_files, table_files
+from reports.page import Section, build_page, run_page, study_page
 from reports.published import load_published
 from reports.runs import Run, read_run
 from reports.sheet import sample_sheet
-from reports.speed_figures import cost_panels, decoding_panels
+from reports.study import Study, read_key
+from reports.study_tables import study_table
 from reports.style import LIGHT, png
-from reports.tables import Table, build_tables, tidy
-
-R = TypeVar("R", Record, SpeedRecord, AblationRecord)
+from reports.tables import Table, build_tables
 
 
 def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
@@ -43,7 +34,7 @@ def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]
     folder = Path(folder)
     run, published = read_run(folder), load_published()
     tables = build_tables(run.named, run.record.task, published)
-    paths = _write_tables(folder / "table", tables, run.named, run.record.task, published)
+    paths = table_files(folder / "table", tables, run.named, run.record.task, published)
     parts = panels(run, published)
     pictures = {
         "sheet.png": sample_sheet(run) if run.samples else None,
@@ -53,7 +44,7 @@ def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]
         if content is None:
             (folder / name).unlink(missing_ok=True)
         else:
-            paths.append(_write_bytes(folder / name, content))
+            paths.append(bytes_file(folder / name, content))
     page = folder / "report" / "index.html"
     write_text(page, run_page(run, published))
     return tables, [*paths, page]
@@ -75,9 +66,10 @@ def write_all_reports(folder: str | Path) -> list[Path]:
     sections = [
         Section(
             title=title_of(runs[name].record.task),
-            tables=build_tables(runs[name].named, runs[name].record.task, published),
-            run=runs[name],
-            link=f"../{name}/report/index.html",
+            tables=build_tables({name: runs[name].record}, runs[name].record.task, published),
+            task=runs[name].record.task,
+            runs={name: runs[name]},
+            links={name: f"../{name}/report/index.html"},
         )
         for name in names
     ]
@@ -98,15 +90,15 @@ def write_speed_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path
         raise ValueError(f"{folder}: expected a benchmark's folder with record.json, got none; run nox -s bench first")
     record = read_speed(folder / "record.json")
     tables = tuple(table for made in speed.tables(record).values() for table in made)
-    return tables, _write_speed(folder, "", record)
+    return tables, speed_files(folder, "", record)
 
 
 def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
     """Write the tables, the figures and the page of the ablation in ``folder`` into it; return its tables and the files.
 
-    The files are ``table.md``, ``.csv`` and ``.tex`` (scores above the published rows, differences from the first row,
-    costs), ``seeds.csv`` (every number of every seed), ``quality.png`` (quality against compute, losses) and
-    ``report/index.html``.
+    The files are ``table.md``, ``.csv``, ``.tex`` and ``.html`` (scores above the published rows, differences from the first
+    row, costs), ``summary.md`` (scores and differences for a README), ``seeds.csv`` (every number of every seed),
+    ``quality.png`` (quality against compute, losses) and ``report/index.html``.
     ValueError where the record is missing or damaged.
     """
     folder, published = Path(folder), load_published()
@@ -116,165 +108,34 @@ def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[P
         )
     found = read_ablation(folder / "record.json")
     records = {found.name: ablation.as_record(found)}
-    tables = ablation.tables(found, published)
-    paths = _write_tables(folder / "table", tables, records, found.task, published)
-    paths += _write_ablation(folder, "", found)
-    scores = build_tables(records, found.task, published)
-    section = Section(title=title_of(found.task), tables=scores)
+    tables = ablation_summary.tables(found, published)
+    paths = table_files(folder / "table", tables, records, found.task, published)
+    paths += ablation_files(folder, "", found)
+    scores = tuple(table for table in tables if not table.slug.endswith(("-differences", "-costs")))  # these are extras
+    section = Section(title=title_of(found.task), task=found.task, tables=scores)
     page = folder / "report" / "index.html"
-    write_text(page, build_page(records, [section], [], [_extra(found)], title=title_of(found.task)))
+    write_text(page, build_page(records, [section], [], [ablation_extra(found)], title=title_of(found.task)))
     return tables, [*paths, page]
 
 
-def write_all_tables(
-    records: Mapping[str, Record],
-    out: Path,
-    notes: Sequence[str] = (),
-    benchmarks: Mapping[str, SpeedRecord] | None = None,
-    ablations: Mapping[str, AblationRecord] | None = None,
-) -> list[Path]:
-    """Write every table of the paper, ours above the published rows, into ``out``; return the files.
+def write_study(study: Study, out: Path) -> list[Path]:
+    """Write the page of a blind comparison, ``index.html``, and what it does not tell, ``key.json``; return both."""
+    page, key = out / "index.html", out / "key.json"
+    write_text(page, study_page(study))
+    strict.write(key, study.key)
+    return [page, key]
 
-    A task gets ``table1-t2i.md``, ``.csv`` and ``.tex`` (without the number where the paper has no such table), every
-    benchmark its tables and plots under its own name, every attention variant a drawing of its pattern
-    (``attention-nearby3d.png``), all together ``index.html``.
+
+def write_votes(paths: Sequence[Path], key: Path, out: Path) -> tuple[Table, list[Path]]:
+    """Count the ballots in ``paths`` for the study of ``key``; return the table and the files, ``votes.csv`` has every vote.
+
+    ValueError where a ballot is damaged or of another study.
     """
-    published, ablations = load_published(), ablations or {}
-    records = {**records, **{name: ablation.as_record(found) for name, found in ablations.items()}}
-    tasks = dict.fromkeys([*(table.task for table in PAPER_TABLES), *(record.task for record in records.values())])
-    sections, paths = [], []
-    for task in tasks:
-        ours = {name: record for name, record in records.items() if record.task == task}
-        tables = build_tables(ours, task, published)
-        number = paper_table(task)
-        stem = out / (f"table{number.number}-{task}" if number else tables[0].slug.removesuffix("-scores"))
-        paths += _write_tables(stem, tables, ours, task, published)
-        sections.append(Section(title=title_of(task), tables=tables))
-    extras = []
-    for name, found in ablations.items():
-        paths += _write_ablation(out, f"{_slug(name)}-", found)
-        extras.append(_extra(found))
-    for name, benchmark in (benchmarks or {}).items():
-        slug = _slug(name)
-        paths += _write_speed(out, f"{slug}-", benchmark)
-        extras.append(
-            Extra(
-                title="Speed" if len(benchmarks or {}) == 1 else f"Speed: {name}",
-                slug=slug,
-                text="What attention costs and what decoding takes; each row first agreed with the reference.",
-                tables=tuple(table for made in speed.tables(benchmark).values() for table in made),
-                figures=tuple(figures([*cost_panels(benchmark), *decoding_panels(benchmark)])),
-                benchmark=benchmark,
-            )
+    if not key.is_file():
+        raise ValueError(
+            f"{key}: expected the key of the study, got none; give --key, or --out of the command that made it"
         )
-    for spec in patterns.specs():
-        paths.append(_write_bytes(out / f"attention-{spec.name}.png", png(patterns.sheet(LIGHT, [spec]))))
-    extras.append(
-        Extra(
-            title="Attention patterns",
-            slug="patterns",
-            text=patterns.legend(),
-            wide=True,
-            figures=tuple(
-                drawn_twice(spec.name, patterns.alt([spec]), partial(patterns.sheet, variants=[spec]))
-                for spec in patterns.specs()
-            ),
-        )
-    )
-    page = out / "index.html"
-    write_text(page, build_page(records, sections, notes, extras))
-    return [*paths, page]
-
-
-def collect(records: Path, runs: Path) -> dict[str, Record]:
-    """The records ``records/*.json`` and ``runs/*/record.json`` by name, each content once; those of runs alone.
-
-    A later record whose name is taken gets its file's or folder's name behind it. ValueError where one is damaged.
-    """
-    return _collect(records, runs, read_record, run_records.SCHEMA)
-
-
-def collect_speed(records: Path, runs: Path) -> dict[str, SpeedRecord]:
-    """The benchmarks' records in the same places, by name in the same way."""
-    return _collect(records, runs, read_speed, speed_records.SCHEMA)
-
-
-def collect_ablations(records: Path, runs: Path) -> dict[str, AblationRecord]:
-    """The ablations' records in the same places, by name in the same way."""
-    return _collect(records, runs, read_ablation, ablation_records.SCHEMA)
-
-
-def _collect(records: Path, runs: Path, read: Callable[[Path], R], schema: str) -> dict[str, R]:
-    places = [(path, path.stem) for path in sorted(records.glob("*.json"))]
-    places += [(path, f"{runs.name}/{path.parent.name}") for path in sorted(runs.glob("*/record.json"))]
-    found: dict[str, R] = {}
-    for path, place in places:
-        found_schema = strict.schema_of(path)
-        if found_schema != schema and (schema != run_records.SCHEMA or found_schema in _OTHERS):
-            continue  # what is of no known schema is read as a run's and refused
-        record = read(path)
-        if record not in found.values():
-            found[f"{record.name} ({place})" if record.name in found else record.name] = record
-    return found
-
-
-_OTHERS = (speed_records.SCHEMA, ablation_records.SCHEMA)
-
-
-def _extra(found: AblationRecord) -> Extra:
-    """The part of a page that the scores of an ablation do not say: what differs significantly, and what it costs."""
-    made = (ablation.differences_table(found), ablation.costs_table(found))
-    return Extra(
-        title=f"{title_of(found.task)}: differences and costs",
-        slug=_slug(found.name),
-        text=f"Every row was trained and scored alike on {found.scored}, with the seeds {', '.join(map(str, found.seeds))}.",
-        tables=tuple(table for table in made if table is not None),
-        figures=tuple(figures([*quality_panels(found), *curve_panels(found)])),
-    )
-
-
-def _write_ablation(folder: Path, prefix: str, found: AblationRecord) -> list[Path]:
-    paths = [folder / f"{prefix}seeds.csv"]
-    write_text(paths[0], ablation.csv(found))
-    if parts := [*quality_panels(found), *curve_panels(found)]:
-        paths.append(_write_bytes(folder / f"{prefix}quality.png", png(sheet(parts, LIGHT, columns=2))))
-    return paths
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def _write_speed(folder: Path, prefix: str, record: SpeedRecord) -> list[Path]:
-    drawings = {"cost": list(cost_panels(record)), "decoding": list(decoding_panels(record))}
-    groups = {"cost": "attention", "decoding": "decoding", "training": "training"}
-    paths = []
-    for name, made in speed.tables(record).items():
-        stem = folder / f"{prefix}{name}"
-        contents = {".md": render.markdown(made), ".csv": speed.csv(record, groups[name]), ".tex": render.latex(made)}
-        for suffix, content in contents.items():
-            write_text(f"{stem}{suffix}", content)
-            paths.append(Path(f"{stem}{suffix}"))
-        if drawings.get(name):
-            paths.append(_write_bytes(Path(f"{stem}.png"), png(sheet(drawings[name], LIGHT, columns=2))))
-    return paths
-
-
-def _write_tables(
-    stem: Path, tables: Sequence[Table], records: Mapping[str, Record], task: str, published: pd.DataFrame
-) -> list[Path]:
-    theirs = published[published["task"] == task]
-    contents = {
-        ".md": render.markdown(tables),
-        ".csv": render.csv(tidy(records), theirs),
-        ".tex": render.latex(tables),
-    }
-    for suffix, content in contents.items():
-        write_text(f"{stem}{suffix}", content)
-    return [Path(f"{stem}{suffix}") for suffix in contents]
-
-
-def _write_bytes(path: Path, content: bytes) -> Path:
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
-    return path
+    opened = read_key(key)
+    cast = votes.tidy(votes.read_ballots(paths, opened), opened)
+    table = study_table(votes.count(cast), opened, load_published())
+    return table, all_formats(out / "votes", [table], cast.to_csv(index=False, lineterminator="\n"))

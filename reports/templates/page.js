@@ -1,17 +1,5 @@
 "use strict";
 
-// Theme: follows the system until the button is used.
-const theme = document.getElementById("theme");
-const dark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-const nameTheme = () => { theme.textContent = dark() ? "Light" : "Dark"; theme.setAttribute("aria-label", `Use ${dark() ? "light" : "dark"} colours`); };
-theme.hidden = false;
-theme.addEventListener("click", () => { document.documentElement.dataset.theme = dark() ? "light" : "dark"; nameTheme(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
-nameTheme();
-
-// On paper everything is open.
-addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details")) part.open = true; });
-
 // Intervals: every cell shows its bounds and n.
 for (const button of document.querySelectorAll("button.details")) {
   button.hidden = false;
@@ -43,7 +31,8 @@ for (const table of document.querySelectorAll("table.scores")) {
 }
 
 function sortRows(body, column, text, sign) {
-  const value = (row) => text ? row.cells[column].textContent.trim() : Number.parseFloat(row.cells[column].dataset.value);
+  const number = (cell) => Number.parseFloat(cell.dataset.value ?? cell.textContent.replaceAll(",", ""));
+  const value = (row) => text ? row.cells[column].textContent.trim() : number(row.cells[column]);
   const compare = (a, b) => {
     const [x, y] = [value(a), value(b)];
     if (text) return sign * x.localeCompare(y);

@@ -9,14 +9,17 @@ from pathlib import Path
 import made_ablations as made
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
-from evaluation.ablations.record import AblationRecord, write_ablation
+from evaluation.ablations.record import AblationRecord, Versus, write_ablation
 from evaluation.records import Skipped
 from reports import ablation as tables
-from reports import render
+from reports import ablation_summary, render
 from reports.__main__ import main
-from reports.ablation_figures import curve_panels, quality_panels
-from reports.write import collect, collect_ablations, write_ablation_report, write_all_tables
+from reports.ablation_figures import Point, curve_panels, label_sides, quality_panels
+from reports.build import write_all_tables
+from reports.collect import collect
+from reports.write import write_ablation_report
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> AblationRecord:
 
 
 def test_our_means_stand_above_the_published_rows(record: AblationRecord, published: pd.DataFrame) -> None:
-    scores, differences, costs = tables.tables(record, published)
+    scores, differences, costs = ablation_summary.tables(record, published)
     assert scores.title == "Attention (layout of Table 6)"
     assert [column.metric for column in scores.columns] == ["FID-vid", "Detected PA"]
     models, references, theirs = scores.groups
@@ -62,6 +65,83 @@ def test_what_is_not_significant_is_said_in_words(record: AblationRecord) -> Non
     found = [score.versus.is_significant for row in record.rows[1:] for score in row.scores if score.versus is not None]
     assert said == [not each for each in found]
     assert len(set(said)) == 2
+
+
+PAPER = {"NÜWA-NN": 4.0, "NÜWA-AA": 4.5, "NÜWA-FN": 5.0, "NÜWA-NF": 5.5, "NÜWA-FF": 6.0}
+
+
+def with_means(record: AblationRecord, means: dict[str, float], significant: bool = True) -> AblationRecord:
+    """The record with rows of these names, in this order, and these means of FID-vid."""
+    rows = []
+    for name, mean in means.items():
+        versus = None
+        if rows:
+            value = mean - next(iter(means.values()))
+            p = 0.001 if significant else 0.4
+            versus = Versus(value=value, ci95=(value - 0.1, value + 0.1), p_value=p, p_holm=p, seeds=3)
+        fid, *others = record.rows[0].scores
+        score = replace(fid, values=(mean,) * 3, mean=mean, ci95=(mean - 0.2, mean + 0.2), versus=versus)
+        rows.append(replace(record.rows[0], name=name, scores=(score, *others)))
+    return replace(record, rows=tuple(rows))
+
+
+def test_the_paper_s_order_holds(record: AblationRecord, published: pd.DataFrame) -> None:
+    said = ablation_summary.order_said(with_means(record, dict(reversed(PAPER.items()))), published)
+    assert said == (
+        "The paper's order in FID-vid, NN < AA < FN < NF < FF, holds at this scale, on sketch to video: our means are "
+        "NN 4.00 < AA 4.50 < FN 5.00 < NF 5.50 < FF 6.00. Of 4 differences from NÜWA-FF, 4 are significant (NF, FN, AA, NN)."
+    )
+
+
+def test_the_paper_s_order_does_not_hold(record: AblationRecord, published: pd.DataFrame) -> None:
+    turned = with_means(record, {**PAPER, "NÜWA-FF": 3.0, "NÜWA-BB": 1.0}, significant=False)
+    said = ablation_summary.order_said(turned, published)
+    assert said == (
+        "The paper's order in FID-vid, NN < AA < FN < NF < FF, does not hold at this scale, on sketch to video: our means are "
+        "FF 3.00 < NN 4.00 < AA 4.50 < FN 5.00 < NF 5.50. "
+        "No difference from NÜWA-NN is significant, so the order of the means says little."
+    )
+
+
+def test_two_rows_of_the_paper_are_no_order(record: AblationRecord, published: pd.DataFrame) -> None:
+    two = with_means(record, {"NÜWA-NN": 4.0, "NÜWA-N5N5": 3.0, "NÜWA-FF": 5.0})
+    assert ablation_summary.order_said(two, published) is None
+
+
+def test_the_order_is_said_in_every_report(record: AblationRecord, published: pd.DataFrame, tmp_path: Path) -> None:
+    said = (
+        "The paper's order in FID-vid, NN < FN < FF, does not hold at this scale, on sketch to video: our means are FN "
+    )
+    assert ablation_summary.tables(record, published)[0].notes[0][1].startswith(said)
+    write_ablation(tmp_path / "records" / "a.json", record)
+    write_all_tables(collect(tmp_path / "records", tmp_path), tmp_path / "out")
+    for name in ("table6-ablate-attention.md", "ablate-attention-summary.md"):
+        assert (tmp_path / "out" / name).read_text(encoding="utf-8").replace("\\", "").count(
+            said.replace("<", "&lt;")
+        ) == 1
+    assert said.replace("<", "&lt;").replace("'", "&#39;") in (tmp_path / "out" / "index.html").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_the_summary_has_scores_and_differences_side_by_side(record: AblationRecord, published: pd.DataFrame) -> None:
+    table = ablation_summary.summary_table(record, published)
+    assert [column.heading for column in table.columns] == [
+        *("FID-vid ↓", "FID-vid less NÜWA-FF", "Detected PA ↑", "Detected PA less NÜWA-FF")
+    ]
+    models, references = table.groups
+    assert [row.cells[1] is None for row in models.rows] == [True, False, False]
+    assert all(row.cells[1] is None for row in references.rows)
+    for row, of_record in zip(models.rows, record.rows, strict=True):
+        for place, score in enumerate(of_record.scores):
+            shown, less = row.cells[2 * place : 2 * place + 2]
+            assert shown is not None
+            assert (shown.value, shown.spread is None) == (score.mean, False)
+            if score.versus is not None:
+                assert less is not None
+                assert less.value == score.versus.value
+                assert less.text.startswith("no significant difference: ") != score.versus.is_significant
+                assert ", p " in less.text
 
 
 def test_one_row_has_no_differences(record: AblationRecord) -> None:
@@ -109,6 +189,15 @@ def test_quality_against_compute(record: AblationRecord) -> None:
     assert "FF: 2.5, " in panels[1].alt
 
 
+def test_names_of_points_that_lie_together_stand_apart() -> None:
+    axes = Figure().subplots()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    crowd = [Point(name, 0.5 + 0.01 * k, 0.5, 0.4, 0.6) for k, name in enumerate(("FF", "NF", "AA"))]
+    assert len(set(label_sides(axes, crowd))) == 3
+    assert label_sides(axes, [crowd[0], Point("NN", 0.9, 0.1, 0, 1)]) == [(1, 1), (1, 1)]
+
+
 def test_losses_of_all_rows_are_one_panel(record: AblationRecord) -> None:
     (panel,) = curve_panels(record)
     assert panel.alt.endswith("at the end NÜWA-FF 2.200; NÜWA-FN 2.200; NÜWA-NN 2.200.")
@@ -118,7 +207,16 @@ def test_losses_of_all_rows_are_one_panel(record: AblationRecord) -> None:
 def test_the_report_of_a_folder(record: AblationRecord, tmp_path: Path) -> None:
     write_ablation(tmp_path / "record.json", record)
     _, paths = write_ablation_report(tmp_path)
-    names = ["table.md", "table.csv", "table.tex", "seeds.csv", "quality.png", "report/index.html"]
+    names = [
+        "table.md",
+        "table.csv",
+        "table.tex",
+        "table.html",
+        "summary.md",
+        "seeds.csv",
+        "quality.png",
+        "report/index.html",
+    ]
     assert [str(path.relative_to(tmp_path)) for path in paths] == names
     contents = {name: (tmp_path / name).read_bytes() for name in names}
     for name in ("table.md", "report/index.html"):
@@ -139,10 +237,9 @@ def test_a_folder_without_a_record_is_refused(tmp_path: Path) -> None:
 def test_ablations_are_among_all_tables(record: AblationRecord, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     write_ablation(runs / "ablate-attention" / "record.json", record)
-    assert not collect(tmp_path / "records", runs)
-    found = collect_ablations(tmp_path / "records", runs)
-    assert found == {"ablate-attention": record}
-    paths = {path.name for path in write_all_tables({}, tmp_path / "out", [], None, found)}
+    found = collect(tmp_path / "records", runs)
+    assert (found.records, found.ablations) == ({}, {"ablate-attention": record})
+    paths = {path.name for path in write_all_tables(found, tmp_path / "out")}
     assert {"ablate-attention-seeds.csv", "ablate-attention-quality.png", "table6-ablate-attention.md"} <= paths
     text = (tmp_path / "out" / "table6-ablate-attention.md").read_text(encoding="utf-8")
     assert "NÜWA-FN (encoder full, decoder nearby3d 3×3×3)" in text
@@ -150,7 +247,7 @@ def test_ablations_are_among_all_tables(record: AblationRecord, tmp_path: Path) 
 
 
 def test_tables_as_text_and_latex(record: AblationRecord, published: pd.DataFrame) -> None:
-    made_tables = tables.tables(record, published)
+    made_tables = ablation_summary.tables(record, published)
     assert "NÜWA-FF (encoder full, decoder full)" in render.text(made_tables[0])
     assert r"\label{tab:ablate-attention-differences}" in render.latex(made_tables)
 

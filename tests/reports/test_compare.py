@@ -1,8 +1,10 @@
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from evaluation import records
 from reports.compare import compare, text
@@ -99,3 +101,48 @@ def test_text_shows_what_moved(base_record):
     assert lines[2].split("  ")[:2] == ["NÜWA", "IS ↑"]
     assert lines[2].endswith("-1.00  -1.14 … -0.86  WORSE")
     assert lines[-1] == "1 regression: NÜWA: IS"
+
+
+PAIR = ("NÜWA", "IS", "is@sprites-1")
+
+
+def test_replicates_of_the_same_draws_are_paired(base_record):
+    """A sample does the same to both: half a point is clear although both intervals are five wide."""
+    shared = np.random.default_rng(0).normal(0, 1.3, 400)
+    alone = np.random.default_rng(1).normal(0, 0.1, 400)
+    before, after = one(base_record, metric(5.0, 2.5, 7.5)), one(base_record, metric(4.5, 2.0, 7.0))
+    drawn = ({PAIR: 5.0 + shared}, {PAIR: 4.5 + shared + alone})
+    assert compare(before, after).changes[0].verdict == "no clear change"
+    comparison = compare(before, after, *drawn)
+    (change,) = comparison.changes
+    half = stats.norm.isf(0.025) * alone.std(ddof=1)
+    assert (change.low, change.high) == (pytest.approx(-0.5 - half), pytest.approx(-0.5 + half))
+    assert (change.paired, change.verdict, comparison.regressions) == (True, "worse", ("NÜWA: IS",))
+    assert "1 differences are taken draw by draw" in text(comparison)
+
+
+@pytest.mark.parametrize("other", ["count", "samples", "none"])
+def test_what_was_not_drawn_alike_is_not_paired(base_record, other):
+    now = metric(4.5, 2.0, 7.0)
+    now = dataclasses.replace(now, n=32) if other == "samples" else now
+    drawn = np.zeros(40 if other == "count" else 50)
+    after = {} if other == "none" else {PAIR: drawn}
+    comparison = compare(one(base_record, metric(5.0, 2.5, 7.5)), one(base_record, now), {PAIR: np.zeros(50)}, after)
+    assert not comparison.changes[0].paired
+
+
+def test_another_protocol_is_said_and_never_compared(base_record):
+    fid = metric(9.0, 8.0, 10.0, False, name="FID-0")
+    before = one(base_record, metric(5.0, 4.9, 5.1), fid)
+    after = one(base_record, metric(5.0, 4.9, 5.1), dataclasses.replace(fid, protocol="fid@clean-1", value=8.5))
+    comparison = compare(before, after)
+    said = "NÜWA: FID-0 was under is@sprites-1 and is under fid@clean-1, which cannot be compared"
+    assert comparison.incomparable == comparison.regressions == (said,)
+    assert (comparison.lost, comparison.gained) == ((), ())
+    assert f"not compared: {said}" in text(comparison)
+
+
+def test_records_with_nothing_in_common_cannot_be_compared(base_record):
+    other = dataclasses.replace(metric(5.0, 4.9, 5.1), protocol="is@ttur-1")
+    with pytest.raises(ValueError, match="expected two records with a number in common"):
+        compare(one(base_record, metric(5.0, 4.9, 5.1)), one(base_record, other))

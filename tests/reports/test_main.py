@@ -3,13 +3,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import made_ablations as made
+import numpy as np
 import pytest
 
-from evaluation.records import write_record
+from evaluation.ablations.record import write_ablation
+from evaluation.records import read_record, write_record
+from evaluation.replicates import write_replicates
 from nuwa.attention import ATTENTION
 from nuwa.errors import run_cli
 from reports.__main__ import main
-from reports.write import collect, write_run_report
+from reports.write import write_run_report
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def light_run(tmp_path, make_record):
 def test_run_writes_its_files(make_run, tmp_path, capsys):
     folder = make_run(tmp_path / "run")
     main(["run", str(folder)])
-    for name in ("table.md", "table.csv", "table.tex", "sheet.png", "curves.png", "report/index.html"):
+    for name in ("table.md", "table.csv", "table.tex", "table.html", "sheet.png", "curves.png", "report/index.html"):
         assert (folder / name).stat().st_size > 1000
     out = capsys.readouterr().out
     assert "NÜWA tiny, K = 8" in out
@@ -44,7 +48,7 @@ def test_an_old_sheet_does_not_stay_beside_new_numbers(light_run):
 def test_build_writes_every_table(light_run, tmp_path, capsys):
     main(["build", "--records", str(tmp_path / "none"), "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert len(names) == 7 * 3 + 1 + len(ATTENTION)  # tables, the page, a drawing of each variant
+    assert len(names) == 8 * 4 + 2 + len(ATTENTION)  # tables, the page, FID-k, a drawing of each variant
     assert "NÜWA tiny, K = 8" in (tmp_path / "out" / "table1-t2i.md").read_text(encoding="utf-8")
     assert capsys.readouterr().out.startswith("records: eval-t2i\n")
 
@@ -61,35 +65,67 @@ def test_build_without_records_says_so(tmp_path, capsys):
     assert "No record" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
-def test_collect_tells_records_of_one_name_apart(tmp_path, make_record):
-    records = tmp_path / "records"
-    for path, seed in (
-        (records / "eval-t2i.json", 0),
-        (tmp_path / "runs/a/record.json", 0),
-        (tmp_path / "runs/b/record.json", 1),
-    ):
-        write_record(path, make_record(seeds={"training": seed}))
-    assert list(collect(records, tmp_path / "runs")) == ["eval-t2i", "eval-t2i (runs/b)"]
-
-
-def test_a_damaged_record_stops_the_build(tmp_path):
-    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"a\.json: expected schema"):
-        collect(tmp_path, tmp_path)
-
-
-def test_compare_exits_with_one_on_a_regression(light_run, tmp_path, make_record, capsys):
+@pytest.fixture
+def worse(light_run, tmp_path, make_record):
+    """A run whose FID-0 is far above that of ``light_run``."""
     record = make_record()
     row = record.rows[0]
-    worse = dataclasses.replace(row.metrics[0], value=20.0, ci95=(19.0, 21.0))
-    rows = (dataclasses.replace(row, metrics=(worse, *row.metrics[1:])), *record.rows[1:])
-    write_record(tmp_path / "worse.json", make_record(rows=rows))
-    main(["compare", str(light_run), str(light_run / "record.json")])
+    metric = dataclasses.replace(row.metrics[0], value=20.0, ci95=(19.0, 21.0))
+    rows = (dataclasses.replace(row, metrics=(metric, *row.metrics[1:])), *record.rows[1:])
+    write_record(tmp_path / "worse" / "record.json", make_record(rows=rows))
+    return tmp_path / "worse"
+
+
+@pytest.mark.parametrize("command", ["compare", "--compare"])
+def test_compare_exits_with_one_on_a_regression_alone(light_run, worse, command, capsys):
+    assert run_cli(main, [command, str(light_run), str(light_run / "record.json")]) == 0
     assert "no regression" in capsys.readouterr().out
     with pytest.raises(SystemExit) as stopped:
-        main(["compare", str(light_run), str(tmp_path / "worse.json")])
+        run_cli(main, [command, str(light_run), str(worse)])
     assert stopped.value.code == 1
     assert "1 regression: NÜWA tiny, K = 1: FID-0" in capsys.readouterr().out
+    assert run_cli(main, [command, str(worse), str(light_run)]) == 0
+    assert "better" in capsys.readouterr().out
+
+
+def test_compare_takes_the_replicates_beside_the_records(light_run, worse, capsys):
+    """Replicates that go up and down together leave no doubt of the smallest difference."""
+    record = read_record(worse / "record.json")
+    row, metric = record.rows[0], record.rows[0].metrics[0]
+    near = dataclasses.replace(metric, value=8.42, ci95=(8.0, 8.9))
+    rows = (dataclasses.replace(row, metrics=(near, *row.metrics[1:])), *record.rows[1:])
+    write_record(worse / "record.json", dataclasses.replace(record, rows=rows))
+    key, drawn = (row.name, metric.name, metric.protocol), np.random.default_rng(0).normal(8.41, 0.2, 100)
+    assert run_cli(main, ["--compare", str(light_run), str(worse)]) == 0
+    write_replicates(light_run / "replicates.npz", {key: drawn})
+    write_replicates(worse / "replicates.npz", {key: drawn + 0.01})
+    with pytest.raises(SystemExit) as stopped:
+        run_cli(main, ["--compare", str(light_run), str(worse)])
+    assert stopped.value.code == 1
+    assert "1 differences are taken draw by draw" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("fault", ["missing", "edited", "other data"])
+def test_compare_exits_with_two_where_there_is_nothing_to_compare(light_run, tmp_path, make_record, fault, capsys):
+    other = tmp_path / "other.json"
+    if fault == "other data":
+        write_record(other, make_record(task="t2v"))
+    if fault == "edited":
+        other.write_text((light_run / "record.json").read_text().replace("8.41", "7.9"), encoding="utf-8")
+    assert run_cli(main, ["--compare", str(light_run), str(other)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_ablation_is_compared_by_its_means(tmp_path, capsys):
+    record = made.ablation(tmp_path / "cells")
+    write_ablation(tmp_path / "a" / "record.json", record)
+    assert run_cli(main, ["--compare", str(tmp_path / "a"), str(tmp_path / "a")]) == 0
+    assert "8 of 8 numbers are the same" in capsys.readouterr().out
+
+
+def test_options_alone_are_those_of_the_report(tmp_path, capsys):
+    main(["--records", str(tmp_path), "--runs", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert (tmp_path / "out" / "table6-ablate-attention.md").is_file()
 
 
 def test_a_missing_run_is_one_sentence(tmp_path, capsys):
@@ -124,7 +160,7 @@ def test_all_writes_a_page_of_every_run_and_one_of_all(runs, capsys):
     assert capsys.readouterr().out.split() == list(map(str, pages))
     page = pages[-1].read_text(encoding="utf-8")
     assert page.index("Text to image") < page.index("Sketch to video")
-    assert page.count('<article class="card sample"') == 2 * 4
+    assert page.count('<article class="card sample"') == 2 * 12
     assert 'href="../s2v/report/index.html"' in page
     assert "&lt;b&gt;red&lt;/b&gt;" in page
     assert "<b>red</b>" not in page

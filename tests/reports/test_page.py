@@ -212,7 +212,7 @@ def test_a_record_without_rows_is_a_page(bare_page, make_record):
 
 def test_all_tables_on_one_page(published, make_record):
     tables = {task: build_tables({}, task, published) for task in ("t2v", "v2v")}
-    sections = [Section(title=title_of(task), tables=tables[task]) for task in tables]
+    sections = [Section(title=title_of(task), task=task, tables=tables[task]) for task in tables]
     page = Page(build_page({"eval-t2i": make_record()}, sections, ["A note."]))
     assert len(page.all("table")) == 2 + 2
     assert "Text to video" in page.text

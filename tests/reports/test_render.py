@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import re
 import shutil
@@ -8,6 +9,7 @@ import pytest
 
 from evaluation import records
 from reports import escape, render
+from reports.growth import growth_table
 from reports.tables import build_tables, tidy
 
 HOSTILE = r"\input{/etc/passwd} 100% $x_1^2$ & #1 ~ {} [a] *b* <b>|`'\"" + " – “q” ÀÿÐþ 女娲 🐸 \x1b[31m"
@@ -95,15 +97,38 @@ def pdflatex(folder, name):
     return done.stdout
 
 
-@pytest.mark.parametrize("which", ["tables", "hostile_tables"])
-def test_latex_compiles(request, tmp_path, which):
+@pytest.mark.parametrize("which", ["tables", "hostile_tables", "wide_tables", "published_tables"])
+def test_latex_compiles_and_fits_the_page(request, tmp_path, which):
     (tmp_path / "table.tex").write_text(render.latex(request.getfixturevalue(which)), encoding="utf-8")
-    assert "Output written on table.pdf" in pdflatex(tmp_path, "table.tex")
+    log = pdflatex(tmp_path, "table.tex")
+    assert "Output written on table.pdf" in log
+    assert "Overfull \\hbox" not in log
+
+
+@pytest.fixture
+def wide_tables(tables):
+    first = tables[0]
+    columns = (*first.columns, *first.columns)
+    groups = tuple(
+        dataclasses.replace(
+            group,
+            rows=tuple(dataclasses.replace(row, cells=(*row.cells, *row.cells)) for row in group.rows),
+        )
+        for group in first.groups
+    )
+    return (dataclasses.replace(first, columns=columns, groups=groups),)
+
+
+@pytest.fixture
+def published_tables(published):
+    """Every table of the paper, the orders of growth and the votes among them."""
+    tasks = [task for task in dict.fromkeys(published["task"]) if task != "cost"]
+    return (*(table for task in tasks for table in build_tables({}, task, published)), growth_table({}, published))
 
 
 def test_latex_can_be_input_in_a_paper(tables, tmp_path):
     (tmp_path / "table.tex").write_text(render.latex(tables), encoding="utf-8")
-    packages = r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs}"
+    packages = r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,graphicx}"
     paper = rf"\documentclass{{article}}{packages}\begin{{document}}Before.\input{{table}}After.\end{{document}}"
     (tmp_path / "paper.tex").write_text(paper, encoding="utf-8")
     assert "Output written on paper.pdf" in pdflatex(tmp_path, "paper.tex")

@@ -15,11 +15,11 @@ from evaluation.speed import Direction, Measurement, SpeedRecord, Times, Trainin
 from nuwa.attention import ATTENTION
 from reports import render, speed
 from reports.__main__ import main
+from reports.collect import collect
 from reports.figures import sheet
 from reports.speed_figures import cost_panels, decoding_panels
 from reports.style import DARK, LIGHT, Theme, png
 from reports.tables import Table
-from reports.write import collect, collect_speed
 
 GRIDS = [(1, 21, 21), (4, 32, 32), (10, 21, 21), (10, 32, 32), (32, 32, 32)]
 PACE = {("full", "sdpa"): (0.3, 2.0), ("nearby3d", "gather"): (0.015, 1.0), ("nearby3d", "sdpa"): (0.6, 2.0)}
@@ -281,8 +281,9 @@ def runs(tmp_path: Path, make_record: Callable[..., Record]) -> Path:
 
 def test_both_kinds_of_records_are_told_apart(runs: Path, tmp_path: Path) -> None:
     write_speed(tmp_path / "records" / "bench-cpu.json", make(threads=8))
-    assert list(collect(tmp_path / "records", runs)) == ["eval-t2i"]
-    assert list(collect_speed(tmp_path / "records", runs)) == ["bench", "bench (runs/bench)"]
+    found = collect(tmp_path / "records", runs)
+    assert list(found.records) == ["eval-t2i"]
+    assert list(found.benchmarks) == ["bench", "bench (runs/bench)"]
 
 
 def test_build_adds_speed_and_patterns(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,7 +303,7 @@ def test_speed_writes_into_the_runs_folder(runs: Path, capsys: pytest.CaptureFix
     assert "Decoding: steps and wall clock" in capsys.readouterr().out
     assert {path.name for path in (runs / "bench").iterdir()} == {
         "record.json",
-        *(f"{name}.{suffix}" for name in ("cost", "decoding") for suffix in ("md", "csv", "tex", "png")),
+        *(f"{name}.{suffix}" for name in ("cost", "decoding") for suffix in ("md", "csv", "tex", "html", "png")),
     }
 
 
