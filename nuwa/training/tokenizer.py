@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from nuwa.data.parts import batch_of
@@ -23,6 +24,7 @@ from nuwa.training.optim import adamw, clipped_step, set_lr
 from nuwa.training.parallel import alone, spread
 from nuwa.training.precision import autocast
 from nuwa.training.shared import Sums
+from nuwa.training.sheets import pairs_sheet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class TokenizerTraining(CodebookTraining):
 class TokenizerStage(CodebookStage):
     """The VQ-GAN and its critic."""
 
-    name = "train tokenizer"
+    name, measure = "train tokenizer", "val_l1_levels"
     settings: TokenizerTraining
     model: VQGAN
 
@@ -151,6 +153,10 @@ class TokenizerStage(CodebookStage):
         """Of a part of so many pictures, as its share of the whole."""
         found = last_gradients(reconstruction, fooling, self.model.last_layer)
         return found[0] * (size / self.settings.batch), found[1] * (size / self.settings.batch)
+
+    def sheet(self) -> Image.Image:
+        """Held-out pictures above what is rebuilt from their tokens."""
+        return pairs_sheet(*self.some_rebuilt())
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
