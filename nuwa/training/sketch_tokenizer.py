@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from nuwa.data.parts import maps_of
 from nuwa.data.streams import MapStream
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training.codebook import CodebookStage, CodebookTraining
@@ -54,7 +53,7 @@ class SketchStage(CodebookStage):
         return super().config | {"class_weights": [round(weight, 6) for weight in self.weights.tolist()]}
 
     def _classes(self, index: int, rows: range) -> Tensor:
-        return maps_of(self.stream, index, self.settings.batch, rows).to(self.device)
+        return self.stream.part_maps(index, self.settings.batch, rows).to(self.device)
 
     def read(self, index: int, rows: range) -> Tensor:
         """Maps as channels (b, C, H, W)."""

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from nuwa.data.parts import batch_of
 from nuwa.data.streams import Stream
 from nuwa.tokenizers.discriminator import PatchDiscriminator, adversarial_loss, balanced, critic_loss, last_gradients
 from nuwa.tokenizers.perceptual import PerceptualDistance
@@ -79,7 +78,7 @@ class TokenizerStage(CodebookStage):
 
     def read(self, index: int, rows: range) -> Tensor:
         """Pictures (b, 3, H, W) in [-1, 1]."""
-        pictures, _ = batch_of(self.stream, index, self.settings.batch, rows)
+        pictures, _ = self.stream.part(index, self.settings.batch, rows)
         return to_float(pictures.to(self.device))
 
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

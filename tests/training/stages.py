@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from nuwa.data.sources import HeldOut, Source
 from nuwa.data.sprites import captions, draw, render, segment
 from nuwa.data.sprites.dataset import SpritesStream
+from nuwa.data.streams import MapStream
 from nuwa.presets import PRESETS
 from nuwa.tokenizers.perceptual import load_sprites
 from nuwa.tokenizers.text import TextTokenizer
@@ -41,7 +42,7 @@ CPU = torch.device("cpu")
 STEPS = {"tokenizer": 12, "sketch tokenizer": 12, "transformer": 8, "eight tasks": 10}
 
 
-class OneBatch:
+class OneBatch(MapStream):
     """The same pictures at every step."""
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
