@@ -11,6 +11,7 @@ from torch import Tensor
 from evaluation.ablations.pairs import pair
 from nuwa.data.shards.loader import TokenBatch
 from nuwa.data.sources import HeldOut, Source
+from nuwa.data.streams import Stream
 from nuwa.grid import Grid
 from nuwa.model.config import ModelConfig
 from nuwa.presets import PRESETS, Preset
@@ -73,7 +74,7 @@ class Case:
         return "compiled" if self.compile else "eager"
 
 
-class RandomTokens:
+class RandomTokens(Stream):
     """Samples that say nothing, as fast as they can be had: every text has all 77 words."""
 
     def __init__(self, grid: Grid, num_codes: int, vocab_size: int) -> None:

@@ -13,7 +13,7 @@ from nuwa.data.captioned import Captioned, CaptionedClips, CaptionedPictures, Sk
 from nuwa.data.images import UnreadableImage
 from nuwa.data.limits import guard
 from nuwa.data.loading import pixels_of
-from nuwa.data.streams import ShuffledStream
+from nuwa.data.streams import MapStream, ShuffledStream
 
 KEPT_BYTES = 2**30
 """Of decoded samples that a stream keeps in memory; what does not fit is decoded again in every epoch."""
@@ -27,8 +27,8 @@ class Placed(Protocol):
         """Id of the sample that row ``index`` shows: the same for each of its captions."""
 
 
-class ListedStream(ShuffledStream):
-    """A fixed dataset in a new order every epoch; follows :class:`nuwa.data.streams.MapStream`.
+class ListedStream(ShuffledStream, MapStream):
+    """A fixed dataset in a new order every epoch.
 
     A sample that cannot be read is named in ``broken``, and the next one in the order of the epoch takes its place, so
     batches stay a function of step and size. :class:`~nuwa.data.limits.TooManyBroken` for more than 5% of them.

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from nuwa.tokenizers.quantize import Quantized, Usage
@@ -25,6 +26,7 @@ from nuwa.training.parallel import alone, spread
 from nuwa.training.precision import Precision, autocast, resolve
 from nuwa.training.shared import Sums, check_shared, described
 
+SHOWN = 8  # held-out pictures on a sheet
 PART = 128  # pictures that are measured at once
 
 
@@ -58,6 +60,7 @@ class CodebookStage(abc.ABC):
     """Satisfies :class:`nuwa.training.loop.Stage`."""
 
     name: str
+    measure: str
     settings: CodebookTraining
     model: VQGAN | VQGANSeg
 
@@ -96,6 +99,14 @@ class CodebookStage(abc.ABC):
     def tokens(self, index: int) -> int:  # noqa: ARG002  all steps are alike
         """Tokens of the step's pictures."""
         return self.settings.batch * self.model.config.grid().size
+
+    def flops(self, index: int) -> int | None:  # noqa: ARG002  the loop asks every stage
+        """Nobody counts those of tokenizers."""
+        return None
+
+    @abc.abstractmethod
+    def sheet(self) -> Image.Image | None:
+        """Held-out data above what is rebuilt from its tokens, on process 0."""
 
     @abc.abstractmethod
     def read(self, index: int, rows: range) -> Tensor:
@@ -192,6 +203,12 @@ class CodebookStage(abc.ABC):
         with autocast(self.precision, self.device):
             vectors = self.model.encoder(x)
         return vectors.float()
+
+    @torch.no_grad()
+    def some_rebuilt(self) -> tuple[Tensor, Tensor]:
+        """Some of the validation data, and what is left of it behind the tokenizer (m, …), on the CPU."""
+        model, shown = self.model.eval(), self.validation[:SHOWN]
+        return shown.cpu(), model.decode(model.encode(shown))[:, 0].cpu()
 
     @torch.no_grad()
     def rebuilt(self) -> tuple[Tensor, dict[str, float]]:

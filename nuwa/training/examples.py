@@ -11,9 +11,10 @@ from torch import Tensor
 
 from nuwa import noise
 from nuwa.data.holes import holes
-from nuwa.data.parts import batch_of, blocks, maps_of
+from nuwa.data.parts import blocks
 from nuwa.data.sources import Source
 from nuwa.grid import Grid
+from nuwa.model.config import ConditionName
 from nuwa.tasks import Target, Task, for_encoder
 from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, words_in
 from nuwa.tokenizers.vqgan import VQGAN
@@ -33,6 +34,16 @@ class Batch:
     present: Tensor | None = None  # (b,) bool, False for samples that learn without their sketch
     known: Tensor | None = None  # (b, s) bool, cells that are given and not learnt
     partial: tuple[Tensor, Tensor] | None = None  # tokens and known cells (b, t, h, w) that the encoder reads
+
+    @property
+    def reads(self) -> dict[ConditionName, Grid]:
+        """Grids of what the encoder reads."""
+        found: dict[ConditionName, Grid] = {"text": Grid(self.words, 1, 1)}
+        if self.sketch is not None:
+            found["sketch"] = Grid(*self.sketch.shape[1:])
+        if self.partial is not None:
+            found["partial"] = Grid(*self.partial[0].shape[1:])
+        return found
 
     @property
     def drawn(self) -> int:
@@ -98,12 +109,12 @@ class Examples:
         rows = range(size) if rows is None else rows
         source = self.sources[task.target]
         if source.shards is None:
-            tokens, (pixels, captions) = None, batch_of(source.stream, turn, size, rows)
+            tokens, (pixels, captions) = None, source.stream.part(turn, size, rows)
             words = self.text.encode(captions).ids
         else:
             pixels, found = None, [source.shards.tokens(*each) for each in blocks(turn, size, rows)]
             tokens, words = torch.cat([each.tokens for each in found]), torch.cat([each.text for each in found])
-        maps = maps_of(self.sources[task.target].sketches()[0], turn, size, rows) if task.sketch else None
+        maps = source.sketches()[0].part_maps(turn, size, rows) if task.sketch else None
         dropped = noise.uniform(noise.key("caption dropout", self.seed), step, rows) < dropout
         chances = Chances(
             dropped=torch.from_numpy(dropped & task.guided),

@@ -6,10 +6,12 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from nuwa import noise
@@ -18,13 +20,15 @@ from nuwa.progress import progress
 from nuwa.settings import differing
 from nuwa.training import checkpoint, state
 from nuwa.training.bad_steps import BadSteps
+from nuwa.training.best import Best
 from nuwa.training.checkpoints import Checkpoints
 from nuwa.training.distributed import agreed, on_first, rank
 from nuwa.training.ema import Average
 from nuwa.training.log import LOG, TrainingLog
-from nuwa.training.meter import Meter
+from nuwa.training.meter import Meter, in_short
 from nuwa.training.parallel import whole
 from nuwa.training.stopping import StopSignals
+from nuwa.training.watching import Watching, watched
 
 __all__ = ["LOG", "Stage", "finished", "fit"]
 
@@ -55,8 +59,18 @@ class Stage(Protocol):
     def ema(self) -> float | None:
         """Decay of the moving average of ``model`` that the training leaves in its place; None for the last weights."""
 
+    @property
+    def measure(self) -> str:
+        """By which measure of :meth:`validate` the best weights are kept: lower is better, with ``-`` before it higher."""
+
     def tokens(self, index: int) -> int:
         """Tokens that step ``index`` reads in all processes together."""
+
+    def flops(self, index: int) -> int | None:
+        """Model FLOPs of step ``index``, which was done last, in all processes together; None where nobody counts them."""
+
+    def sheet(self) -> Image.Image | None:
+        """Samples of what is trained, as it is now, to look at; all processes ask together, and process 0 gets them."""
 
     def step(self, index: int) -> dict[str, Tensor]:
         """One optimizer step; scalars to log, of them ``loss``, and ``gradient_norm`` where it is known.
@@ -77,24 +91,28 @@ def fit(
     log_every: int = 25,
     validate_every: int = 250,
     save_s: float = 20,
-    keep: int = 2,
+    watching: Watching = Watching(),
 ) -> None:
     """Train ``stage`` for so many steps, or go on with the training that ``folder`` holds.
 
-    Leaves ``weights.safetensors`` and ``log.jsonl``. A run that was stopped at any moment goes on from its last
-    checkpoint and ends with the same weights. Checkpoints are written every ``save_s`` seconds, after every step where
-    that is 0, and less often where writing takes long; the last ``keep`` stay. SIGTERM and SIGUSR1 write one and end the
-    run: :class:`nuwa.errors.Preempted`. Single steps without a finite loss are left out and counted
-    (:mod:`nuwa.training.bad_steps`). ValueError where the folder holds a training of another config.
+    Leaves ``weights.safetensors``, ``log.jsonl`` and the best weights (:mod:`nuwa.training.best`). A run that was stopped at
+    any moment goes on from its last checkpoint and ends with the same weights. Checkpoints are written every ``save_s``
+    seconds, after every step where that is 0, and less often where writing takes long; ``watching`` says how many stay, and
+    what is shown. SIGTERM and SIGUSR1 write one and end the run: :class:`nuwa.errors.Preempted`. Single steps without a finite
+    loss are left out and counted (:mod:`nuwa.training.bad_steps`). ValueError where the folder holds a training of another
+    config.
     """
-    checkpoints, log = Checkpoints(folder, keep=keep), TrainingLog(folder)
+    checkpoints, log = Checkpoints(folder, keep=watching.keep), TrainingLog(folder)
+    best = Best(folder, keep=watching.keep_best, measure=stage.measure)
     average = None if stage.ema is None else Average(stage.modules["model"], stage.ema)
     bad, meter = BadSteps(name=stage.name), Meter()
     start, spent_s = _resume(stage, average, bad, checkpoints)
     on_first(lambda: log.begin(start))
+    best.begin(start)
     began = time.monotonic() - spent_s
     pace = _Pace(save_s)
-    with progress(None, stage.name, total=steps, unit="steps") as bar, StopSignals() as signals:
+    screen = watched(watching, folder, stage.name, stage.config, start)
+    with progress(None, stage.name, total=steps, unit="steps") as bar, StopSignals() as signals, screen as shown:
         bar.update(start)
         for index in range(start, steps):
             torch.manual_seed(noise.key("step", seed, stage.name, index) >> 1)
@@ -104,15 +122,22 @@ def fit(
             good = not bad.count(done, scalars)
             if average is not None and good:
                 average.update(index)
-            meter.end(stage.tokens(index))
+            meter.end(stage.tokens(index), stage.flops(index) if meter.counts else None)
             bar.update(1)
             if done % log_every == 0 or done == steps:
                 line = _finite(stage, done, scalars, good) | bad.line() | meter.read()
                 if done % validate_every == 0 or done == steps:
-                    line |= _validate(stage, average)
+                    with _left(average):
+                        line |= stage.validate()
+                        best.offer(done, line, lambda: _weights(stage), stage.config)
                 if rank() == 0:
-                    log.write({"step": done, "time_s": round(time.monotonic() - began, 2), **line})
-                bar.set_postfix(loss=f"{line.get('loss', math.nan):.3f}", refresh=False)
+                    line = {"time_s": round(time.monotonic() - began, 2), **line}
+                    log.write({"step": done, **line})
+                    shown.line(done, line)
+                bar.set_postfix_str(in_short(line), refresh=False)
+            if watching.samples_every and done % watching.samples_every == 0:
+                with _left(average):
+                    shown.sheet(done, stage.sheet())
             stop, due = agreed(signals.received is not None, pace.due() and rank() == 0)
             if (stop or due) and done < steps:
                 about = {"time_s": time.monotonic() - began, "config": stage.config, "bad_steps": vars(bad)}
@@ -123,7 +148,7 @@ def fit(
                     raise Preempted(f"{stage.name}: stopped by {signals} with a checkpoint of step {step}; {_AGAIN}")
         if average is not None:
             average.replace()
-        weights = {name: whole(value) for name, value in stage.modules["model"].state_dict().items()}
+        weights = _weights(stage)
         on_first(lambda: checkpoint.save_tensors(folder / checkpoint.WEIGHTS, weights, stage.config))
         checkpoints.remove()
         if agreed(signals.received is not None)[0]:
@@ -163,12 +188,14 @@ def _finite(stage: Stage, step: int, scalars: Mapping[str, Tensor], good: bool) 
     return {name: value for name, value in line.items() if math.isfinite(value)}
 
 
-def _validate(stage: Stage, average: Average | None) -> dict[str, float]:
-    """Measures of what the training would leave."""
-    if average is None:
-        return stage.validate()
-    with average.shown():
-        return stage.validate()
+def _left(average: Average | None) -> AbstractContextManager[None]:
+    """Inside, the model has the weights that the training would leave."""
+    return contextlib.nullcontext() if average is None else average.shown()
+
+
+def _weights(stage: Stage) -> dict[str, Tensor]:
+    """Those of the model, whole, in every process."""
+    return {name: whole(value) for name, value in stage.modules["model"].state_dict().items()}
 
 
 def _check_same(folder: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:

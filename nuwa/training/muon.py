@@ -27,7 +27,7 @@ class BatchedMuon(torch.optim.Muon):
             parameters: list[Tensor] = []
             gradients: list[Tensor] = []
             averages: list[Tensor] = []
-            self._init_group(group, parameters, gradients, averages)  # type: ignore[arg-type]
+            self._init_group(group, parameters, gradients, averages)
             if not parameters:
                 continue
             torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])

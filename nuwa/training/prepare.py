@@ -25,6 +25,7 @@ from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN, VQGANConfig
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training import checkpoint
+from nuwa.training.best import Best
 from nuwa.training.codebook import CodebookTraining
 from nuwa.training.distributed import on_first
 from nuwa.training.loop import Stage, finished, fit
@@ -33,6 +34,7 @@ from nuwa.training.parallel import Parallel, fill
 from nuwa.training.sketch_tokenizer import SketchStage
 from nuwa.training.tokenizer import TokenizerStage
 from nuwa.training.transformer import TransformerStage, TransformerTraining
+from nuwa.training.watching import Watching
 
 T = TypeVar("T", VQGAN, VQGANSeg)
 
@@ -68,6 +70,8 @@ def prepare(
     start: Path | None = None,
     shards: Path | None = None,
     parallel: Parallel = "ddp",
+    watching: Watching = Watching(),
+    best: bool = False,
 ) -> Nuwa:
     """The trained system of ``preset`` on ``data``.
 
@@ -85,6 +89,9 @@ def prepare(
     missing there is encoded first (:func:`nuwa.training.on_shards.open_shards`). ValueError where they are another
     tokenizer's.
 
+    ``watching`` says what is shown and kept of each training (:mod:`nuwa.training.watching`). The model of the result is that
+    of the last step, or with ``best`` the one that was best on held-out data.
+
     In several processes (:mod:`nuwa.training.group`) all of them call this; they train together, the model as ``parallel``
     says and the tokenizers by ``ddp``, and each gets the result.
     """
@@ -97,14 +104,14 @@ def prepare(
         tokenizer, text = _given(preset, given_tokenizer, device), None
         origin["tokenizer_weights_sha256"] = weights_sha256(tokenizer)
     elif begun is None or start is None:
-        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device), None
+        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device, watching), None
         origin["tokenizer_sha256"] = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
     else:
         tokenizer, text = begun.tokenizer, begun.text
         origin["start_sha256"] = files.sha256(start / MODEL_FILE)
     sketch = None if begun is None else begun.sketch_tokenizer
     if "sketch" in preset.model.conditions and sketch is None:
-        sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device)
+        sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device, watching)
         origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
     if shards is not None:
         opened = open_shards(sources, shards, tokenizer, text or TextTokenizer.from_captions(data.vocabulary))
@@ -122,14 +129,15 @@ def prepare(
         config = also_reading(config, begun.model.config)
     stage = TransformerStage(
         config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device,
-        parallel=parallel,
+        parallel=parallel, sampling=preset.sampling,
     )  # fmt: skip
     if begun is not None:
         begin_with(stage.model, begun.model, f"{start}")
     home = folder / "transformer"
-    _fit(stage, home, preset.transformer)
+    _fit(stage, home, preset.transformer, watching)
     model = NuwaModel(config)
-    checkpoint.load_weights(home / checkpoint.WEIGHTS, model)
+    kept = Best(home, keep=watching.keep_best, measure=stage.measure)
+    checkpoint.load_weights(kept.path() if best else home / checkpoint.WEIGHTS, model)
     tasks = tuple(preset.transformer.tasks)
     return Nuwa(
         tokenizer, text, model, preset.sampling, sketch_tokenizer=sketch, tasks=tasks, preset=preset.name
@@ -172,20 +180,30 @@ def _given(preset: Preset, folder: Path, device: torch.device) -> VQGAN:
 
 
 def _tokenizer(
-    preset: Preset, data: TrainingData, sources: Mapping[Target, Source], home: Path, device: torch.device
+    preset: Preset,
+    data: TrainingData,
+    sources: Mapping[Target, Source],
+    home: Path,
+    device: torch.device,
+    watching: Watching,
 ) -> VQGAN:
     settings = preset.tokenizer
     validation = torch.cat([_frames(source.validation.pixels, 3) for source in sources.values()])
     stage = TokenizerStage(
         settings, _stream(preset, sources), validation, data.perceptual, data=data.name, device=device
     )
-    _fit(stage, home, settings)
+    _fit(stage, home, settings, watching)
     model = VQGAN(VQGANConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     return _ready(model, home, device)
 
 
 def _sketch_tokenizer(
-    preset: Preset, data: TrainingData, sources: Mapping[Target, Source], home: Path, device: torch.device
+    preset: Preset,
+    data: TrainingData,
+    sources: Mapping[Target, Source],
+    home: Path,
+    device: torch.device,
+    watching: Watching,
 ) -> VQGANSeg:
     settings = preset.sketch
     assert settings is not None  # the preset says so where it is made
@@ -193,7 +211,7 @@ def _sketch_tokenizer(
     stream = _stream(preset, sources)
     assert isinstance(stream, MapStream)
     stage = SketchStage(settings, stream, validation, data=data.name, device=device)
-    _fit(stage, home, settings)
+    _fit(stage, home, settings, watching)
     model = VQGANSeg(VQGANSegConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     return _ready(model, home, device)
 
@@ -209,10 +227,10 @@ def _frames(pixels: Tensor, dims: int) -> Tensor:
     return pixels if pixels.ndim == dims + 1 else pixels.flatten(0, 1)
 
 
-def _fit(stage: Stage, home: Path, settings: CodebookTraining | TransformerTraining) -> None:
+def _fit(stage: Stage, home: Path, settings: CodebookTraining | TransformerTraining, watching: Watching) -> None:
     if not on_first(lambda: finished(home, stage.config)):
         steps = settings.steps
-        fit(stage, home, steps=steps, seed=settings.seed, validate_every=max(250, steps // 10))
+        fit(stage, home, steps=steps, seed=settings.seed, validate_every=max(250, steps // 10), watching=watching)
 
 
 def _ready(model: T, home: Path, device: torch.device) -> T:

@@ -12,6 +12,7 @@ from nuwa.training.open_data import open_data
 from nuwa.training.parallel import Parallel
 from nuwa.training.precision import pick_device
 from nuwa.training.prepare import prepare
+from nuwa.training.watching import Watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,25 @@ class RunOptions:
     )
     compile: bool = False  # fuse what lies between the model's matrix products; takes a minute, and pays on GPUs
     ema: float | None = None  # decay of a moving average of the weights, such as 0.9999; none where not given
+    samples_every: int = 0  # steps between two sheets of samples, to samples/ beside the log; 0 is none
+    tensorboard: bool = True  # write for TensorBoard too, where it is installed
+    wandb: str | None = None  # project of Weights & Biases to write to, where it is installed
+    keep: int = 2  # newest checkpoints that are kept while a training goes on
+    keep_best: int = 1  # weights that were best on held-out data, which stay
+    best: bool = False  # make the result of the best weights instead of the last
     device: str = "auto"  # auto, cpu or cuda
     out: Path = Path("runs/train")
+
+    @property
+    def watching(self) -> Watching:
+        """What is shown and kept."""
+        return Watching(
+            samples_every=self.samples_every,
+            tensorboard=self.tensorboard,
+            wandb=self.wandb,
+            keep=self.keep,
+            keep_best=self.keep_best,
+        )
 
     @property
     def chosen(self) -> Preset:
@@ -60,7 +78,7 @@ class RunOptions:
 
 def run(options: RunOptions) -> None:
     """Train, and leave a checkpoint for ``Nuwa.from_pretrained`` in ``out/checkpoint``."""
-    preset, home = options.chosen, options.out / "checkpoint"
+    preset, watching, home = options.chosen, options.watching, options.out / "checkpoint"
     with group(pick_device(options.device)) as device:
         data = open_data(
             options.data, preset.tokenizer.model.size_px, preset.frames,
@@ -68,7 +86,7 @@ def run(options: RunOptions) -> None:
         )  # fmt: skip
         system = prepare(
             preset, data, options.out / "training", device,
-            start=options.start, shards=options.shards, parallel=options.parallel,
+            start=options.start, shards=options.shards, parallel=options.parallel, watching=watching, best=options.best,
         )  # fmt: skip
         on_first(lambda: system.save_pretrained(home))
         on_first(lambda: print(f"{home}: trained for {', '.join(system.tasks)}"))

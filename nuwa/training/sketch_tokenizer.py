@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-from nuwa.data.parts import maps_of
 from nuwa.data.streams import MapStream
 from nuwa.tokenizers.vqgan_seg import VQGANSeg, VQGANSegConfig
 from nuwa.training.codebook import CodebookStage, CodebookTraining
 from nuwa.training.distributed import summed
+from nuwa.training.sheets import in_colours, pairs_sheet
 
 COUNTED = 16  # batches from which the frequencies of the classes are taken
 
@@ -31,7 +32,7 @@ class SketchTraining(CodebookTraining):
 class SketchStage(CodebookStage):
     """The VQ-GAN-Seg."""
 
-    name = "train sketch tokenizer"
+    name, measure = "train sketch tokenizer", "-val_pa"
     settings: SketchTraining
     model: VQGANSeg
 
@@ -52,7 +53,7 @@ class SketchStage(CodebookStage):
         return super().config | {"class_weights": [round(weight, 6) for weight in self.weights.tolist()]}
 
     def _classes(self, index: int, rows: range) -> Tensor:
-        return maps_of(self.stream, index, self.settings.batch, rows).to(self.device)
+        return self.stream.part_maps(index, self.settings.batch, rows).to(self.device)
 
     def read(self, index: int, rows: range) -> Tensor:
         """Maps as channels (b, C, H, W)."""
@@ -79,6 +80,10 @@ class SketchStage(CodebookStage):
 
     def after(self, index: int, xs: Sequence[Tensor], ys: Sequence[Tensor], share: float) -> None:
         """There is no critic."""
+
+    def sheet(self) -> Image.Image:
+        """Held-out maps above what is rebuilt from their tokens."""
+        return pairs_sheet(*(in_colours(maps) for maps in self.some_rebuilt()))
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

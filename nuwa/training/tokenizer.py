@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
-from nuwa.data.parts import batch_of
 from nuwa.data.streams import Stream
 from nuwa.tokenizers.discriminator import PatchDiscriminator, adversarial_loss, balanced, critic_loss, last_gradients
 from nuwa.tokenizers.perceptual import PerceptualDistance
@@ -23,6 +23,7 @@ from nuwa.training.optim import adamw, clipped_step, set_lr
 from nuwa.training.parallel import alone, spread
 from nuwa.training.precision import autocast
 from nuwa.training.shared import Sums
+from nuwa.training.sheets import pairs_sheet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class TokenizerTraining(CodebookTraining):
 class TokenizerStage(CodebookStage):
     """The VQ-GAN and its critic."""
 
-    name = "train tokenizer"
+    name, measure = "train tokenizer", "val_l1_levels"
     settings: TokenizerTraining
     model: VQGAN
 
@@ -77,7 +78,7 @@ class TokenizerStage(CodebookStage):
 
     def read(self, index: int, rows: range) -> Tensor:
         """Pictures (b, 3, H, W) in [-1, 1]."""
-        pictures, _ = batch_of(self.stream, index, self.settings.batch, rows)
+        pictures, _ = self.stream.part(index, self.settings.batch, rows)
         return to_float(pictures.to(self.device))
 
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -151,6 +152,10 @@ class TokenizerStage(CodebookStage):
         """Of a part of so many pictures, as its share of the whole."""
         found = last_gradients(reconstruction, fooling, self.model.last_layer)
         return found[0] * (size / self.settings.batch), found[1] * (size / self.settings.batch)
+
+    def sheet(self) -> Image.Image:
+        """Held-out pictures above what is rebuilt from their tokens."""
+        return pairs_sheet(*self.some_rebuilt())
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

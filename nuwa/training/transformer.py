@@ -9,23 +9,26 @@ from functools import cached_property
 from typing import Any, Literal
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from nuwa import noise
 from nuwa.data.sources import Source
 from nuwa.grid import Grid
-from nuwa.model.config import ModelConfig
+from nuwa.model.config import ConditionName, ModelConfig
 from nuwa.model.nuwa import NuwaModel
+from nuwa.sampling.decode import Sampling
 from nuwa.tasks import TASKS, Target, Task, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
 from nuwa.training.distributed import parts, rank, summed, world
 from nuwa.training.examples import Batch, Examples
+from nuwa.training.flops import sample_flops
 from nuwa.training.learner import Learner
 from nuwa.training.mixture import Mixture
 from nuwa.training.optim import adamw, clipped_step, muon, set_lr, warmup_cosine
-from nuwa.training.parallel import Parallel, alone, check_parallel, spread
+from nuwa.training.parallel import Parallel, alone, check_parallel, spread, whole
 from nuwa.training.precision import Precision, resolve
 from nuwa.training.shared import check_shared, described
 
@@ -69,9 +72,13 @@ class TransformerStage:
     def __init__(
         self, model: ModelConfig, config: TransformerTraining, sources: Mapping[Target, Source], tokenizer: VQGAN,
         text: TextTokenizer, *, sketch: VQGANSeg | None = None, origin: dict[str, Any], device: torch.device,
-        parallel: Parallel = "ddp",
+        parallel: Parallel = "ddp", sampling: Sampling | None = None,
     ) -> None:  # fmt: skip
-        """``origin`` names data and tokenizers, for the config of the checkpoint; ``parallel`` is for several processes."""
+        """``origin`` names data and tokenizers, for the config of the checkpoint; ``parallel`` is for several processes.
+
+        ``sampling`` is how samples are drawn while the training goes on.
+        """
+        self.sampling = sampling
         self.settings, self.text, self.device, self.origin = config, text, device, origin
         for name in config.tasks:
             check_learnable(TASKS[name], model, sources)
@@ -101,6 +108,8 @@ class TransformerStage:
             sketch = sketch.to(device).eval()
         self.examples = Examples(sources, tokenizer, text, sketch, seed=config.seed, device=device)
         self.mixture = Mixture(config.tasks, config.steps, lead=config.lead)
+        self._reads: Mapping[ConditionName, Grid] = {}
+        self._counted: dict[tuple[Grid, tuple[tuple[ConditionName, Grid], ...]], int] = {}
         for name in config.tasks:
             parts(self._size(TASKS[name]), config.accumulate)  # says now what would not be possible later
 
@@ -135,6 +144,16 @@ class TransformerStage:
         task = self.mixture[index].task
         return self._size(task) * self._grid(task).size
 
+    measure = "val_loss"
+
+    def flops(self, index: int) -> int:
+        """Model FLOPs of the step, as long as the texts of this process's first part were."""
+        task = self.mixture[index].task
+        key = (self._grid(task), tuple(self._reads.items()))
+        if key not in self._counted:
+            self._counted[key] = sample_flops(self.model, key[0], self._reads).training
+        return self._size(task) * self._counted[key]
+
     def step(self, index: int) -> dict[str, Tensor]:
         """One optimizer step, of the task whose turn it is."""
         settings, turn, model = self.settings, self.mixture[index], self.model.train()
@@ -150,6 +169,7 @@ class TransformerStage:
                 turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
                 rows=rows,
             )  # fmt: skip
+            self._reads = batch.reads
             with contextlib.nullcontext() if rows is split[-1] else alone(self.learner):
                 part = self.loss(batch) * (1 if drawn is None else batch.drawn / drawn)
                 (part * world()).backward()  # the mean over the processes is then the gradient of the sum
@@ -175,6 +195,22 @@ class TransformerStage:
         if "t2i" in found:
             losses["val_loss_without_caption"] = self._held_out(TASKS["t2i"], dropped=True)
         return losses
+
+    @torch.no_grad()
+    def sheet(self) -> Image.Image | None:
+        """Samples of every task on held-out data (:mod:`nuwa.training.task_sheet`)."""
+        from nuwa.system import Nuwa  # which knows of trainings
+        from nuwa.training.task_sheet import task_sheet
+
+        weights = {name: whole(value) for name, value in self.model.state_dict().items()}
+        if rank():
+            return None
+        model = NuwaModel(self.model.config).to(self.device)
+        model.load_state_dict(weights)
+        tokenizer, sketch = self.examples.tokenizer, self.examples.sketch
+        tasks = tuple(self.settings.tasks)
+        system = Nuwa(tokenizer, self.text, model, self.sampling, sketch_tokenizer=sketch, tasks=tasks)
+        return task_sheet(system, tasks, self.examples.sources)
 
     def _held_out(self, task: Task, *, dropped: bool = False) -> float:
         total, count = 0.0, 0

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nuwa.data.parts import batch_of, blocks, maps_of
+from nuwa.data.parts import blocks
 from nuwa.data.sprites.clip_dataset import SpritesClipStream
 from nuwa.data.sprites.dataset import SpritesPictures, SpritesStream
 from nuwa.data.streams import PicturesAndFrames, ShuffledStream
@@ -29,11 +29,11 @@ def test_parts_are_the_whole(name: str, edges: list[int]) -> None:
     stream, step = STREAMS[name], 5
     pixels, captions = stream.batch(step, 13)
     rows = [range(first, last) for first, last in pairwise(edges)]
-    found = [batch_of(stream, step, 13, each) for each in rows]
+    found = [stream.part(step, 13, each) for each in rows]
     assert torch.equal(torch.cat([part for part, _ in found]), pixels)
     assert [caption for _, part in found for caption in part] == captions
     if name != "shuffled":
-        assert torch.equal(torch.cat([maps_of(stream, step, 13, each) for each in rows]), stream.maps(step, 13))
+        assert torch.equal(torch.cat([stream.part_maps(step, 13, each) for each in rows]), stream.maps(step, 13))
 
 
 @given(step=st.integers(0, 50), size=st.integers(1, 40), data=st.data())

@@ -89,7 +89,7 @@ def test_a_dataset_without_pictures_is_refused() -> None:
 
 
 @dataclass
-class Counted:
+class Counted(MapStream):
     """Pictures, or clips of frames, that show the number of their sample, with maps."""
 
     frames: int = 1

@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from nuwa.data.sources import HeldOut, Source
 from nuwa.data.sprites import captions, draw, render, segment
 from nuwa.data.sprites.dataset import SpritesStream
+from nuwa.data.streams import MapStream
 from nuwa.presets import PRESETS
 from nuwa.tokenizers.perceptual import load_sprites
 from nuwa.tokenizers.text import TextTokenizer
@@ -40,7 +42,7 @@ CPU = torch.device("cpu")
 STEPS = {"tokenizer": 12, "sketch tokenizer": 12, "transformer": 8, "eight tasks": 10}
 
 
-class OneBatch:
+class OneBatch(MapStream):
     """The same pictures at every step."""
 
     def batch(self, step: int, size: int) -> tuple[Tensor, list[str]]:
@@ -142,7 +144,7 @@ def train(stage: Stage, folder: Path, steps: int, save_s: float = 0) -> None:
 def outcome(folder: Path) -> tuple[bytes, list[dict[str, float]]]:
     """The weights to the bit, and the log without what depends on the machine."""
     lines = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
-    measured = ("time_s", "tokens_per_s", "peak_host_gib", "peak_cuda_gib")
+    measured = ("time_s", "tokens_per_s", "peak_host_gib", "peak_cuda_gib", "mfu")
     return (folder / checkpoint.WEIGHTS).read_bytes(), [
         {k: v for k, v in line.items() if k not in measured} for line in lines
     ]
@@ -168,8 +170,16 @@ class Line:
         self.ema: float | None = None
         self.steps: list[int] = []
 
+    measure = "error"
+
     def tokens(self, index: int) -> int:
         return 8
+
+    def flops(self, index: int) -> int | None:
+        return None
+
+    def sheet(self) -> Image.Image | None:
+        return Image.new("RGB", (3, 2), "red")
 
     def step(self, index: int) -> dict[str, Tensor]:
         self.steps.append(index)

@@ -13,6 +13,7 @@ from nuwa import Nuwa
 from nuwa.data.shards import Shards
 from nuwa.data.sprites.clip_dataset import SpritesClips
 from nuwa.data.sprites.dataset import SpritesPictures
+from nuwa.data.streams import Stream
 from nuwa.presets import PRESETS, Preset
 from nuwa.tasks import TASKS
 from nuwa.tokenizers.load import load_text
@@ -78,7 +79,7 @@ def test_examples_are_those_of_the_pixels(folder: Path, name: str) -> None:
     assert stream is not None
     samples = CLIPS if task.target == "clip" else PICTURES
 
-    class Pixels:
+    class Pixels(Stream):
         def batch(self, step: int, size: int) -> tuple[torch.Tensor, list[str]]:
             rows = stream.tokens(step, size).rows.tolist()
             read = CLIPS.clip if task.target == "clip" else PICTURES.image

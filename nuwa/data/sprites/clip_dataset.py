@@ -15,6 +15,7 @@ from nuwa.data.sprites import actions, world
 from nuwa.data.sprites.captions import clip_captions
 from nuwa.data.sprites.clips import Clips, draw_clips, render_clip, segment_clip
 from nuwa.data.sprites.dataset import check_sizes, sample_ids, step_indices
+from nuwa.data.streams import MapStream
 from nuwa.noise import key
 
 
@@ -79,7 +80,7 @@ class SpritesClips:
 
 
 @dataclass(frozen=True)
-class SpritesClipStream:
+class SpritesClipStream(MapStream):
     """Fresh clips of the split ``train``, no two batches alike; every method is a function of step and size alone."""
 
     frames: int = 5

@@ -16,6 +16,7 @@ from nuwa.data.sprites import world
 from nuwa.data.sprites.captions import captions
 from nuwa.data.sprites.render import render, segment
 from nuwa.data.sprites.scenes import Scenes, draw
+from nuwa.data.streams import MapStream
 from nuwa.noise import key
 
 
@@ -72,7 +73,7 @@ class SpritesPictures:
 
 
 @dataclass(frozen=True)
-class SpritesStream:
+class SpritesStream(MapStream):
     """Fresh samples of the split ``train``, no two batches alike."""
 
     size_px: int = 32
