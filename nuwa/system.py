@@ -182,7 +182,9 @@ class Nuwa:
         indices = range(request.b) if sample_indices is None else sample_indices
         if len(indices) != request.b:
             raise ValueError(f"{task}: expected one sample index for each of {request.b} samples, got {len(indices)}")
-        made = request.paste(self.tokenizer.decode(self._draw(request, sampling or request.task.own(self.sampling), indices)))
+        made = request.paste(
+            self.tokenizer.decode(self._draw(request, sampling or request.task.own(self.sampling), indices))
+        )
         made = made[:, 0] if request.task.target == "picture" else made
         return made[0] if request.single else made
 

@@ -17,7 +17,6 @@ from nuwa.attention.masks import check_causal
 from nuwa.attention.spec import ATTENTION, AttentionSpec
 from nuwa.grid import Grid
 
-
 TRITON = find_spec("triton") is not None
 """Whether Triton is installed: asked once, since torch.compile cannot follow the question."""
 

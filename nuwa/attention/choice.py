@@ -63,9 +63,9 @@ def _measured(problem: Problem) -> str:
     has 27 offsets, 14 when causal, and 9 or 5 on a picture. ``local-compiled`` takes 1.3 to 1.7 times the time of ``gather``
     and half a minute for every new grid, so it is left to those who ask for it. ``nox -s bench`` measures all this again.
 
-    On an H200 in bf16 ``triton`` takes a quarter of the time of ``flex``, a tenth to a thirtieth of that of dense causal ``sdpa``
-    and a fortieth to a hundredth of that of ``sdpa`` with a mask (10x32x32 and 32x32x32; ``docs/attention.md``). That ``flex``,
-    which compiles for seconds for every new grid, is taken for other sparse variants is by its times for this one.
+    On an H200 in bf16 ``triton`` takes a quarter of the time of ``flex``, a tenth to a thirtieth of that of dense causal
+    ``sdpa`` and a fortieth to a hundredth of that of ``sdpa`` with a mask (10x32x32 and 32x32x32; ``docs/attention.md``). That
+    ``flex``, which compiles for seconds for every new grid, is taken for other sparse variants is by its times for this one.
     """
     if problem.device != "cpu":
         return _on_a_gpu(problem)

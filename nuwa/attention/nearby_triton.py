@@ -19,7 +19,7 @@ from torch import Tensor
 
 from nuwa.attention.backend import TRITON, Backend, Problem
 from nuwa.attention.masks import CACHED
-from nuwa.attention.spec import Nearby3D
+from nuwa.attention.spec import Extent, Nearby3D
 from nuwa.attention.tiles import MOST_BITS, Blocks, Reach, Tiling, reach, tiling
 from nuwa.grid import Grid
 
@@ -227,13 +227,19 @@ def why_not(problem: Problem) -> str | None:
         return "it takes no key_mask"
     if problem.grid != problem.kv_grid:
         return f"it takes queries and keys on one grid, and these are {problem.grid} and {problem.kv_grid}"
-    reaches = reach(problem.spec, problem.grid)
-    for direction in (False, True):
-        sizes = blocks(problem.dtype, problem.head_width, direction)
-        bits = tiling(problem.grid, reaches, problem.causal, sizes.rows, sizes.columns).bits
-        if bits > MOST_BITS:
-            return f"it packs the cells around a tile into {MOST_BITS} bits, and these need {bits}"
+    bits = _bits(problem.grid.shape, problem.spec.extent, problem.causal, problem.dtype, problem.head_width)
+    if bits > MOST_BITS:
+        return f"it packs the cells around a tile into {MOST_BITS} bits, and these need {bits}"
     return None
+
+
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # which torch.compile asks for and does not follow
+def _bits(shape: tuple[int, int, int], extent: Extent, causal: bool, dtype: torch.dtype, width: int) -> int:
+    """Bits that the cells around a tile need, forward or backward."""
+    grid = Grid(*shape)
+    every = [blocks(dtype, width, backward) for backward in (False, True)]
+    reaches = reach(Nearby3D(extent=extent), grid)
+    return max(tiling(grid, reaches, causal, sizes.rows, sizes.columns).bits for sizes in every)
 
 
 BACKEND = Backend(run=nearby, why_not=why_not)

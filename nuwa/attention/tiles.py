@@ -135,7 +135,7 @@ def tiling(grid: Grid, reaches: Reach, causal: bool, rows: int, columns: int) ->
         tiles, size = made.count(grid), math.prod(made.box)
         return tiles * -(-size // columns), tiles * size, -made.tile[2]  # equal ones: the longest runs in memory
 
-    return sorted([_tiling(grid, reaches, causal, tile) for tile in _tiles(rows)], key=work)[0]  # noqa: RUF015  as torch.compile reads it
+    return min((_tiling(grid, reaches, causal, tile) for tile in _tiles(rows)), key=work)
 
 
 def _tiling(grid: Grid, reaches: Reach, causal: bool, tile: tuple[int, int, int]) -> Tiling:

@@ -157,3 +157,14 @@ def test_without_triton_they_say_so(monkeypatch: pytest.MonkeyPatch, name: str) 
     problem = Problem(spec=Nearby3D(), grid=grid, kv_grid=grid, device="cuda", dtype=torch.bfloat16)
     assert "Triton, which is not installed" in str(BACKENDS[name].why_not(problem))
     assert choose(problem) != name
+
+
+def test_the_compiler_can_ask_why_not() -> None:
+    def told(x: torch.Tensor) -> torch.Tensor:
+        problem = Problem(
+            spec=Nearby3D(), grid=Grid(5, 7, 9), kv_grid=Grid(5, 7, 9), device="cuda", dtype=torch.bfloat16
+        )
+        return x if nearby_triton.why_not(problem) is None else x + 1
+
+    expected = told(torch.zeros(1))
+    assert torch.equal(torch.compile(told, fullgraph=True, backend="eager")(torch.zeros(1)), expected)
