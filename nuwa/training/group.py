@@ -29,14 +29,15 @@ ROLL_CALL_S = 20.0
 def group(device: torch.device) -> Iterator[torch.device]:
     """Join the processes that torchrun started; gives this one's device.
 
-    :class:`nuwa.errors.ProcessLost` names a process that ended while others went on.
+    :class:`nuwa.errors.ProcessLost` names a process that ended while others went on. ValueError where this machine has
+    fewer GPUs than processes.
     """
     number = int(os.environ.get("WORLD_SIZE", "1"))
     if number == 1:
         yield device
         return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = _own_gpu(int(os.environ["LOCAL_RANK"]), torch.cuda.device_count())
         torch.cuda.set_device(device)
     store, rank, world = next(dist.rendezvous("env://", timeout=TIMEOUT))
     roll = dist.PrefixStore("roll call", store)
@@ -57,6 +58,16 @@ def group(device: torch.device) -> Iterator[torch.device]:
     finally:
         with contextlib.suppress(RuntimeError):  # of a group that is broken already
             dist.destroy_process_group()
+
+
+def _own_gpu(process: int, gpus: int) -> torch.device:
+    """The GPU of a process of this machine. ValueError where there are more processes than GPUs."""
+    if process >= gpus:
+        raise ValueError(
+            f"processes: expected one for each GPU of this machine, which shows {gpus}, got number {process + 1}; start "
+            f"torchrun with --nproc-per-node {gpus}, let every process see all GPUs, or pass --device cpu"
+        )
+    return torch.device("cuda", process)
 
 
 def _broken(error: RuntimeError) -> bool:

@@ -61,8 +61,8 @@ def page_of_all(plans: Sequence[Plan], command: str) -> str:
         "# Presets",
         f"Made by `{command}`; a test keeps it so. `nox -s train -- plan --preset NAME --gpus N` tells more of one preset.",
         "Parameters and FLOPs are counted from the model, and agree with PyTorch's counter to the last operation. Memory is "
-        "estimated, and agrees with what autograd keeps to 3%. Days follow from the assumed MFU, which no run has confirmed "
-        "yet; the small presets come nowhere near it, so theirs are lower bounds.",
+        "estimated, and agrees with what autograd keeps to 3%. Days follow from the assumed MFU, which paper-336 has reached "
+        "on one H200 (docs/training.md); the small presets come nowhere near it, so theirs are lower bounds.",
         "## Sizes",
         table(
             ["preset", "pixels", "tokens", "encoder blocks", "decoder blocks", "both", "all but words", "tokenizers"],

@@ -12,6 +12,7 @@ from nuwa import Grid
 from nuwa.attention import ATTENTION, Axial3D, Full, Nearby3D, Problem, attend, choose, gather, mask, native
 from nuwa.attention.rows import rows
 
+WIDTHS = [8, 32]  # one that the kernel does not know, and one that it keeps in registers
 needs_compiler = pytest.mark.skipif(native.compiler() is None, reason="needs a C++ compiler")
 GRID = Grid(3, 4, 5)
 
@@ -55,8 +56,11 @@ def test_any_width(dtype: torch.dtype, width: int) -> None:
 @needs_compiler
 @pytest.mark.parametrize("threads", [1, 3, 8])
 @pytest.mark.parametrize("b", [1, 4], ids=["3 heads", "12 heads"])
-def test_the_number_of_threads_leaves_no_trace(monkeypatch: pytest.MonkeyPatch, threads: int, b: int) -> None:
-    inputs = tensors(b=b)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_number_of_threads_leaves_no_trace(
+    monkeypatch: pytest.MonkeyPatch, threads: int, b: int, width: int
+) -> None:
+    inputs = tensors(b=b, width=width)
     expected = run(*inputs)
     monkeypatch.setattr(gather, "PER_THREAD", 1)
     torch.set_num_threads(threads)
@@ -90,6 +94,23 @@ def test_gradients_against_finite_differences() -> None:
 
 
 @needs_compiler
+@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize("name", ["nearby3d", "axial3d", "block3d"])
+def test_keys_that_are_not_there(name: str, width: int) -> None:
+    """In registers too: some keys are padding, in one sample all of a query's keys."""
+    inputs = tensors(width=width)
+    key_mask = torch.rand(2, GRID.size, generator=torch.Generator().manual_seed(1)) > 0.4
+    key_mask[1, :30] = False
+    exact = [x.detach().double().requires_grad_() for x in inputs]
+    found, expected = (
+        run(*x, backend, spec=ATTENTION[name](), key_mask=key_mask)
+        for x, backend in ((inputs, "gather"), (exact, "reference"))
+    )
+    for got, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(got.double(), wanted, rtol=0, atol=1e-5)
+
+
+@needs_compiler
 def test_nothing_but_the_inputs_is_kept_for_the_backward_pass() -> None:
     inputs = tensors()
     kept: list[int] = []
@@ -100,10 +121,11 @@ def test_nothing_but_the_inputs_is_kept_for_the_backward_pass() -> None:
 
 @needs_compiler
 @pytest.mark.parametrize("dtype", list(gather.DTYPES), ids=str)
-def test_a_broken_cell_spoils_its_window_only(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_broken_cell_spoils_its_window_only(dtype: torch.dtype, width: int) -> None:
     grid = Grid(4, 5, 6)
     broken = 2 * 30 + 2 * 6 + 3  # cell (2, 2, 3)
-    q, k, v = (x.detach().clone() for x in tensors(dtype, grid=grid))
+    q, k, v = (x.detach().clone() for x in tensors(dtype, width, grid=grid))
     k[1, 2, broken] = v[1, 2, broken] = float("nan")
     out = attend(q, k, v, spec=Nearby3D(), grid=grid, backend="gather").isnan().any(-1)
     near = (grid.coordinates() - grid.coordinates()[broken]).abs().amax(1) <= 1
@@ -113,8 +135,9 @@ def test_a_broken_cell_spoils_its_window_only(dtype: torch.dtype) -> None:
 
 
 @needs_compiler
-def test_large_scores_stay_finite() -> None:
-    q, k, v = (x.detach() * 1e4 for x in tensors())
+@pytest.mark.parametrize("width", WIDTHS)
+def test_large_scores_stay_finite(width: int) -> None:
+    q, k, v = (x.detach() * 1e4 for x in tensors(width=width))
     out = attend(q, k, v, spec=Nearby3D(), grid=GRID, backend="gather")
     expected = attend(q, k, v, spec=Nearby3D(), grid=GRID, backend="reference")
     torch.testing.assert_close(out, expected, rtol=1e-4, atol=0.1)
