@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import tyro
 
+from benchmarks.memory import keep_freed
 from benchmarks.plugin import Plugin
 from benchmarks.problems import Options
 from nuwa.errors import run_cli
-from nuwa.training.heap import keep_freed
 
 FLAGS = (
     *("--benchmark-enable", "--benchmark-only", "--benchmark-quiet"),  # the report has the tables

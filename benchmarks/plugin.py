@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from benchmarks.ledger import Ledger
 from benchmarks.problems import Options
@@ -14,6 +15,10 @@ class Plugin:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.ledger = Ledger(options)
+
+    def pytest_sessionstart(self) -> None:
+        """As many threads as the record says: the tests beside these suites are given one each."""
+        torch.set_num_threads(self.ledger.made.environment.threads)
 
     @pytest.fixture(name="ledger")
     def _ledger(self) -> Ledger:

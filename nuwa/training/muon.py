@@ -13,7 +13,7 @@ class BatchedMuon(torch.optim.Muon):
     """The steps of :class:`torch.optim.Muon` (Jordan et al. 2024; arXiv 2502.16982) with steps of AdamW's size, its state too.
 
     Matrices of one shape are orthogonalised in one batch of products in bfloat16, wide and tall ones together. Results agree
-    with PyTorch's to the rounding of bfloat16.
+    with PyTorch's to the rounding of bfloat16. Gradients are written over.
     """
 
     def __init__(self, params: Any, *, lr: float, momentum: float, weight_decay: float) -> None:
@@ -31,15 +31,17 @@ class BatchedMuon(torch.optim.Muon):
             if not parameters:
                 continue
             torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
-            ahead = torch._foreach_lerp(gradients, averages, group["momentum"])  # Nesterov's
+            torch._foreach_lerp_(gradients, averages, group["momentum"])  # Nesterov's
             alike: dict[tuple[int, int], list[int]] = defaultdict(list)
             for place, parameter in enumerate(parameters):
                 rows, columns = parameter.shape
                 alike[min(rows, columns), max(rows, columns)].append(place)
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-            for (_, longer), places in alike.items():
+            for (shorter, longer), places in alike.items():
                 tall = [parameters[place].shape[0] > parameters[place].shape[1] for place in places]
-                stack = torch.stack([ahead[p].T if each else ahead[p] for p, each in zip(places, tall, strict=True)])
+                stack = gradients[places[0]].new_empty(len(places), shorter, longer, dtype=torch.bfloat16)
+                for row, place, each in zip(stack, places, tall, strict=True):
+                    row.copy_(gradients[place].T if each else gradients[place])
                 moves = orthogonalised(stack, group["ns_coefficients"], group["ns_steps"], group["eps"]).unbind()
                 rate = 0.2 * longer**0.5 * group["lr"]
                 for place, each, move in zip(places, tall, moves, strict=True):
@@ -47,11 +49,16 @@ class BatchedMuon(torch.optim.Muon):
 
 
 def orthogonalised(x: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
-    """Matrices (m, a, b), a <= b, with all singular values near 1, bfloat16: the quintic Newton-Schulz iteration of Muon."""
+    """Matrices like x (m, a, b) bfloat16, a <= b, with all singular values near 1; x is written over.
+
+    The quintic Newton-Schulz iteration of Muon, in memory that all its rounds share.
+    """
     a, b, c = coefficients
-    x = x.bfloat16()
-    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=eps)
+    x /= torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=eps)
+    other = torch.empty_like(x)
+    gram, update = (x.new_empty(x.shape[0], x.shape[1], x.shape[1]) for _ in range(2))
     for _ in range(steps):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        torch.bmm(x, x.mT, out=gram)
+        torch.baddbmm(gram, gram, gram, beta=b, alpha=c, out=update)
+        x, other = torch.baddbmm(x, update, x, beta=a, out=other), x
     return x

@@ -59,7 +59,7 @@ def clipped_step(
     Nothing moves where that is not finite: a bad sample must not end in the weights.
     """
     parameters = list(parameters)
-    norm = whole(nn.utils.get_total_norm([parameter.grad for parameter in parameters if parameter.grad is not None]))
+    norm = _norm([parameter.grad for parameter in parameters if parameter.grad is not None])
     norm = norm.detach().cpu()  # the one time in a step that a GPU is waited for
     if torch.isfinite(norm):
         if norm + SHORT > clip:  # otherwise clipping is a product of everything with 1
@@ -67,3 +67,10 @@ def clipped_step(
         for optimizer in optimizers:
             optimizer.step()
     return norm
+
+
+def _norm(gradients: list[Tensor]) -> Tensor:
+    """Of all of them together, (); PyTorch's own takes them one by one on a CPU, where they lie whole."""
+    if not gradients or any(type(each) is not Tensor for each in gradients):
+        return whole(nn.utils.get_total_norm(gradients))
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))

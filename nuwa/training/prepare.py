@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +28,6 @@ from nuwa.training import checkpoint
 from nuwa.training.best import Best
 from nuwa.training.codebook import CodebookTraining
 from nuwa.training.distributed import on_first
-from nuwa.training.heap import kept_heap
 from nuwa.training.loop import Stage, finished, fit
 from nuwa.training.on_shards import on_shards, open_shards
 from nuwa.training.parallel import Parallel, fill
@@ -232,9 +230,7 @@ def _frames(pixels: Tensor, dims: int) -> Tensor:
 def _fit(stage: Stage, home: Path, settings: CodebookTraining | TransformerTraining, watching: Watching) -> None:
     if not on_first(lambda: finished(home, stage.config)):
         steps = settings.steps
-        on_cpu = all(each.device.type == "cpu" for each in stage.modules["model"].parameters())
-        with kept_heap() if on_cpu else contextlib.nullcontext():
-            fit(stage, home, steps=steps, seed=settings.seed, validate_every=max(250, steps // 10), watching=watching)
+        fit(stage, home, steps=steps, seed=settings.seed, validate_every=max(250, steps // 10), watching=watching)
 
 
 def _ready(model: T, home: Path, device: torch.device) -> T:

@@ -84,7 +84,7 @@ def test_matrices_of_a_shape_together_move_as_pytorch_moves_each() -> None:
     for step in range(4):
         for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             one.grad = None if place == 2 and step < 2 else torch.randn_like(one)
-            other.grad = one.grad
+            other.grad = None if one.grad is None else one.grad.clone()
         mine.step()
         pytorchs.step()
         for one, other in zip(ours, theirs, strict=True):
