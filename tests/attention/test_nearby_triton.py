@@ -54,10 +54,11 @@ CASES = [
 def interpreted() -> list[list[float]]:
     """The errors of all cases, from one process."""
     command = [sys.executable, "tests/helpers/interpreted.py"]
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": path, "TRITON_INTERPRET": "1"},
         input=json.dumps(CASES),
         capture_output=True,
         text=True,

@@ -100,8 +100,8 @@ def test_the_machine_is_on_record(record: SpeedRecord) -> None:
 def test_tables_and_plots_of_it(folder: Path, record: SpeedRecord) -> None:
     tables, paths = write_speed_report(folder)
     assert [table.slug for table in tables] == ["cost-forward", "cost-forward-backward", "decoding", "training"]
-    drawn = {f"{n}.{e}" for n in ("cost", "decoding") for e in ("md", "csv", "tex", "png")}
-    assert {path.name for path in paths} == drawn | {f"training.{e}" for e in ("md", "csv", "tex")}
+    drawn = {f"{n}.{e}" for n in ("cost", "decoding") for e in ("md", "csv", "tex", "html", "png")}
+    assert {path.name for path in paths} == drawn | {f"training.{e}" for e in ("md", "csv", "tex", "html")}
     lines = (folder / "cost.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 1 + sum(row.group == "attention" for row in record.rows)
 

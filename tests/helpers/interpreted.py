@@ -1,16 +1,13 @@
 """The Triton kernels in Triton's interpreter, on a CPU: cases from standard input, errors against float64 to standard output.
 
-A process of its own, as the interpreter is chosen by a variable that is read when kernels are defined.
+A process of its own, with TRITON_INTERPRET=1 in its environment: that is read when kernels are defined.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import Any
-
-os.environ["TRITON_INTERPRET"] = "1"
 
 import torch
 import triton.language as tl
