@@ -233,7 +233,7 @@ def why_not(problem: Problem) -> str | None:
     return None
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # which torch.compile asks for and does not follow
+@torch.compiler.assume_constant_result  # which torch.compile asks for and does not follow
 def _bits(shape: tuple[int, int, int], extent: Extent, causal: bool, dtype: torch.dtype, width: int) -> int:
     """Bits that the cells around a tile need, forward or backward."""
     grid = Grid(*shape)
