@@ -63,7 +63,7 @@ def test_stopped_and_gone_on_is_never_stopped(name: str, tmp_path: Path) -> None
 @pytest.mark.timeout(900)
 def test_killed_at_any_moment(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Twenty times, half of them while it writes or trains, the others also while it starts: nothing is lost or damaged."""
-    steps, folder, moments = 200, tmp_path / "killed", random.Random(0)
+    steps, folder, moments = 500, tmp_path / "killed", random.Random(0)
     train(transformer_stage(steps=steps), tmp_path / "whole", steps)
     command = [sys.executable, str(ROOT / "tests" / "training" / "stages.py"), str(folder), str(steps)]
     reached = []
@@ -72,7 +72,7 @@ def test_killed_at_any_moment(tmp_path: Path, capfd: pytest.CaptureFixture[str])
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
         while process.poll() is None and kill % 2 and last_step(folder) == begun:
             time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.5 if kill % 2 else 8))
+        time.sleep(moments.uniform(0, 0.5 if kill % 2 else 6))
         process.send_signal(signal.SIGKILL)
         process.wait()
         log = folder / LOG
