@@ -62,6 +62,12 @@ class Ledger:
         benchmark.pedantic(lambda: found.append(clock.round()), rounds=rounds)
         return Times(median=statistics.median(found), min=min(found), max=max(found), rounds=len(found), first=first_s)
 
+    def untried(self, **said: Any) -> Measurement:
+        """A row that says what is to be measured, of those fields of :class:`Measurement`, and has no figures yet."""
+        blank = dict.fromkeys(("times", "agreement", "peak_extra_bytes", "query_bytes", "flops", "steps"))
+        dtype = str(self.dtype).removeprefix("torch.")
+        return Measurement(**{**blank, "peer": False, "dtype": dtype, "not_run": "not tried", **said})
+
     def memory(self, run: Callable[[], Any]) -> int:
         """Most memory that ``run`` takes on top of what was there before, results included."""
         return peak_extra_bytes(run, self.device)

@@ -52,22 +52,14 @@ def tensors(shape: Sequence[int], ledger: Ledger, grad: bool, count: int = 3) ->
 
 def blank(ledger: Ledger, grid: Grid, direction: Any) -> Measurement:
     """A row that has its place and nothing else yet."""
-    return Measurement(
+    return ledger.untried(
         group="attention",
         name="",
-        peer=False,
         backend="",
         direction=direction,
         grid=grid.shape,
         setting=str(PAPER_HEADS),
-        dtype=str(ledger.dtype).removeprefix("torch."),
-        times=None,
-        agreement=None,
-        peak_extra_bytes=None,
         query_bytes=PAPER_HEADS.head_width * PAPER_HEADS.num_heads * grid.size * ledger.dtype.itemsize,
-        flops=None,
-        steps=None,
-        not_run="not tried",
     )
 
 

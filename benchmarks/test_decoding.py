@@ -59,22 +59,8 @@ def sampler(
 
 def rows(ledger: Ledger, name: str, grid: Grid, sizes: DecoderSizes) -> tuple[Measurement, Measurement]:
     """The rows of both orders without their times and steps."""
-    row = Measurement(
-        group="decoding",
-        name=name,
-        peer=False,
-        backend=DIAGONAL,
-        direction="sampling",
-        grid=grid.shape,
-        setting=str(sizes),
-        dtype=str(ledger.dtype).removeprefix("torch."),
-        times=None,
-        agreement=None,
-        peak_extra_bytes=None,
-        query_bytes=None,
-        flops=None,
-        steps=None,
-        not_run="not tried",
+    row = ledger.untried(
+        group="decoding", name=name, backend=DIAGONAL, direction="sampling", grid=grid.shape, setting=str(sizes)
     )
     return row, replace(row, backend=RASTER)
 

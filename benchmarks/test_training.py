@@ -51,22 +51,14 @@ def test_training_step(
     size, cpu = SIZES[ledger.device.type], ledger.device.type == "cpu"
     if cpu and case.attention != "NN":
         case = replace(case, compile=False)
-    row = Measurement(
+    row = ledger.untried(
         group="training",
         name=case.attention,
-        peer=False,
         backend=case.how,
         direction="training step",
         grid=size.grid(case.task).shape,
         setting=str(size),
         dtype=resolve("auto", ledger.device),
-        times=None,
-        agreement=None,
-        peak_extra_bytes=None,
-        query_bytes=None,
-        flops=None,
-        steps=None,
-        not_run="not tried",
     )
     if case.compile and cpu:
         finish(ledger, replace(row, not_run="left out on a CPU: compiling takes a minute"))

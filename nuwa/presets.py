@@ -119,7 +119,7 @@ def tiny() -> Preset:
 
 @PRESETS.register("small")
 def small() -> Preset:
-    """All eight tasks at 64 px with 10 frames, 10×8×8 tokens, 29M parameters: for one GPU, on which nobody has timed it yet."""
+    """All eight tasks at 64 px with 10 frames, 10×8×8 tokens, 29M parameters: for one GPU; not yet trained whole."""
     return Preset(
         name="small",
         tokenizer=TokenizerTraining(

@@ -35,17 +35,7 @@ def growth_table(benchmarks: Mapping[str, SpeedRecord], published: pd.DataFrame)
         for name, record in benchmarks.items()
         if (rows := tuple(_timed(name, record)))
     ]
-    padded = [
-        Group(
-            kind=group.kind,
-            title=group.title,
-            rows=tuple(
-                TableRow(name=row.name, source=row.source, cells=(*row.cells, *[None] * len(more)))
-                for row in group.rows
-            ),
-        )
-        for group in theirs.groups
-    ]
+    padded = [group.widened(len(more)) for group in theirs.groups]
     notes = (
         f"Operations: pairs that meet, borders and causality included, of {HEADS} heads of {WIDTH}, on "
         f"{', '.join(map(grid_text, GRIDS))}; blocks have a fixed size here and a fixed number in the paper.",

@@ -35,17 +35,7 @@ def study_table(outcome: Outcome, key: Key, published: pd.DataFrame) -> Table:
         title=f"{key.a.name} against {key.b.name}",
         rows=(TableRow(name=key.a.name, source=f"study {key.study}", cells=tuple(cells)),),
     )
-    padded = tuple(
-        Group(
-            kind=group.kind,
-            title=group.title,
-            rows=tuple(
-                TableRow(name=row.name, source=row.source, cells=(*row.cells, *[None] * len(more)))
-                for row in group.rows
-            ),
-        )
-        for group in theirs.groups
-    )
+    padded = tuple(group.widened(len(more)) for group in theirs.groups)
     return Table(
         slug="study",
         title=f"Human comparison: {key.question}",

@@ -98,6 +98,11 @@ class Group:
     title: str
     rows: tuple[TableRow, ...]
 
+    def widened(self, columns: int) -> Group:
+        """The same with so many empty columns behind its own."""
+        rows = tuple(replace(row, cells=(*row.cells, *[None] * columns)) for row in self.rows)
+        return replace(self, rows=rows)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
