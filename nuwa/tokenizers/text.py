@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -177,8 +178,15 @@ def clean(caption: str) -> str:
     >>> clean(" A  caf&eacute; ")
     'a café'
     """
+    if _PLAIN.fullmatch(caption):
+        return " ".join(caption.split()).lower()
     module = _clip_tokenizer()
     return str(module.whitespace_clean(module.basic_clean(caption))).lower()
+
+
+_PLAIN = re.compile(
+    r"[ -%'-~]*"
+)  # ASCII that prints, without &: nothing to mend or to unescape, and ftfy's search is slow
 
 
 def num_tokens(caption: str) -> int:

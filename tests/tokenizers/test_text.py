@@ -38,6 +38,14 @@ def test_agrees_with_clip(caption: str) -> None:
     assert clip_ids(tokenizer, batch.ids[batch.valid]) == theirs[batch.valid[0]].tolist()
 
 
+@given(st.text(st.one_of(st.characters(max_codepoint=127), st.sampled_from(" &;'\"ampltg#x\x1b[")), max_size=60))
+def test_cleans_as_clip(caption: str) -> None:
+    """Plain ASCII takes a way of its own."""
+    from clip.simple_tokenizer import basic_clean, whitespace_clean
+
+    assert clean(caption) == whitespace_clean(basic_clean(caption)).lower()
+
+
 @given(st.text(min_size=1, max_size=60).filter(lambda text: clean(text) != ""))
 def test_any_text_is_start_words_end_padding(text: str) -> None:
     tokenizer = TextTokenizer.from_captions([text])
