@@ -20,6 +20,9 @@ from nuwa.tokenizers.text import NO_WORDS, TextTokenizer, words_in
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
 
+ALONE = 0.75
+"""Share of the batches with given frames that have just one; the others have any number."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -200,9 +203,9 @@ class Examples:
         """Cells that are given, bool (b, t, h, w)."""
         stream, shape = noise.key("given cells", self.seed), (len(keys), *grid.shape)
         if task.given == "first frames":
-            # As many in the whole batch; one in every second batch, where how things move is still to be chosen.
-            number = float(noise.uniform(stream, batch)) * 2
-            frames = 1 if number < 1 else 1 + int((number - 1) * (grid.t - 1))
+            # As many in the whole batch; mostly one, from which it cannot be seen how things move: that has to be chosen.
+            number = (float(noise.uniform(stream, batch)) - ALONE) / (1 - ALONE)
+            frames = 1 + int(max(0.0, number) * (grid.t - 1))
             return (torch.arange(grid.t) < frames)[None, :, None, None].expand(shape)
         if task.given == "outside the mask":
             shown = ~torch.from_numpy(holes(stream, keys, grid.h, grid.w))

@@ -17,6 +17,7 @@ from nuwa.data.sources import Source
 from nuwa.grid import Grid
 from nuwa.model.config import ConditionName, ModelConfig
 from nuwa.model.nuwa import NuwaModel
+from nuwa.model.tables import begin_from_codes
 from nuwa.sampling.decode import Sampling
 from nuwa.tasks import TASKS, Target, Task, of_target
 from nuwa.tokenizers.text import TextTokenizer
@@ -50,6 +51,7 @@ class TransformerTraining:
     wordless: float = 0.5  # share of the samples of a task with optional text that learn without
     precision: Precision = "auto"
     seed: int = 0
+    tables: Literal["codes", "random"] = "codes"  # how what stands for the tokens begins (nuwa.model.tables)
     ema: float | None = None  # decay of a moving average of the weights, which is what the training then leaves
     accumulate: int = 1  # parts in which a process computes its share of a batch, to save memory; changes no result
     checkpoint_activations: bool = False  # keep each layer's input alone and compute the rest anew; changes no result
@@ -57,6 +59,8 @@ class TransformerTraining:
 
     def __post_init__(self) -> None:
         Mixture(self.tasks, 1, lead=self.lead)
+        if self.tables not in ("codes", "random"):
+            raise ValueError(f"tables: expected 'codes' or 'random', got {self.tables!r}")
         check_shared(self.ema, self.accumulate)
 
     def size(self, grid: Grid) -> int:
@@ -84,7 +88,10 @@ class TransformerStage:
             check_learnable(TASKS[name], model, sources)
         torch.manual_seed(config.seed)
         tokenizer = tokenizer.to(device).eval()
-        self.model = NuwaModel(model).to(device)
+        self.model = NuwaModel(model)
+        if config.tables == "codes":
+            begin_from_codes(self.model, tokenizer.codebook.codes, None if sketch is None else sketch.codebook.codes)
+        self.model.to(device)
         self.precision = resolve(config.precision, device)
         layers = [*self.model.encoder.layers, *self.model.decoder.layers]
         check_parallel(parallel)
