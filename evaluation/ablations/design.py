@@ -1,4 +1,5 @@
-"""Choices that nobody has published, under equal budgets: how far a window reaches, and what stands at the decoder's input.
+"""Choices that nobody has published, under equal budgets: how far a window reaches, what stands at the decoder's input, and how
+what stands for the tokens begins.
 
 ``nox -s ablate-design``. The stem "nearby" puts the query on the cell it predicts and "raster" is the usual shift; the tokens
 of the second cannot be drawn along diagonals.
@@ -19,7 +20,7 @@ NAME = "ablate-design"
 
 @dataclass(frozen=True, kw_only=True)
 class DesignOptions(GridOptions):
-    """Nearby attention with windows of 3, 5 and 7 tokens, and the stems nearby and raster, on sketch to video."""
+    """Nearby attention with windows of 3, 5 and 7 tokens, the stems nearby and raster, and tables from codes or random."""
 
     task: str = "s2v"  # what the models do: s2v, t2v, t2i or s2i
     extents: tuple[int, ...] = (
@@ -37,16 +38,21 @@ def run(options: DesignOptions) -> AblationRecord:
 
 
 def choices(options: DesignOptions) -> list[Choice]:
-    """The extents with the stem nearby, and the first extent with the stem raster. ValueError for none or an even one."""
+    """The extents, and the first of them with the stem raster and with random tables. ValueError for none or an even one."""
     if not options.extents:
         raise ValueError("extents: expected at least one full window width such as 3, got none")
     task = check_task(options.task)
-    wanted = [*((extent, "nearby") for extent in options.extents), (options.extents[0], "raster")]
+    first = options.extents[0]
+    wanted = [
+        *((extent, "nearby", "codes") for extent in options.extents),
+        (first, "raster", "codes"),
+        (first, "nearby", "random"),
+    ]
     found = []
-    for extent, stem in wanted:
+    for extent, stem, tables in wanted:
         half = f"N{extent}"
-        setting = options.setting(task, attention=half + half, stem=stem, way=DEFAULT_WAY.get(task))
+        setting = options.setting(task, attention=half + half, stem=stem, tables=tables, way=DEFAULT_WAY.get(task))
         setting.resolve()  # says what is wrong before anything runs
-        name = f"extent {extent}" + (", raster stem" if stem == "raster" else "")
-        found.append(Choice(name=name, said={"extent": extent, "stem": stem}, setting=setting))
+        name = f"extent {extent}" + ", raster stem" * (stem == "raster") + ", random tables" * (tables == "random")
+        found.append(Choice(name=name, said={"extent": extent, "stem": stem, "tables": tables}, setting=setting))
     return found

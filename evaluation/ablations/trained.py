@@ -41,6 +41,7 @@ class Setting:
     preset: str
     attention: str | None = None  # a pair's word, "FN"; the preset's where None
     stem: str | None = None  # the preset's where None
+    tables: str | None = None  # how what stands for the tokens begins; as the preset's where None
     steps: int | None = None  # of the model's training; the preset's where None
     batch: int | None = None  # pictures a step; the preset's where None
     num: int | None = None  # samples to score; the session's number where None
@@ -58,6 +59,8 @@ class Setting:
             model = replace(model, encoder_attention=found.encoder, decoder_attention=found.decoder)
         if self.stem is not None:
             model = replace(model, stem=self.stem)  # type: ignore[arg-type]  # checked where it is made
+        if self.tables is not None:
+            training = replace(training, tables=self.tables)  # type: ignore[arg-type]  # the same
         for name in ("steps", "batch"):
             if (value := getattr(self, name)) is not None:
                 if value < 1:

@@ -90,7 +90,16 @@ class Examples:
         self._held_out: dict[tuple[str, int, bool], list[Batch]] = {}
 
     def draw(
-        self, task: Task, step: int, turn: int, size: int, *, dropout: float, wordless: float, rows: range | None = None
+        self,
+        task: Task,
+        step: int,
+        turn: int,
+        size: int,
+        *,
+        dropout: float,
+        wordless: float,
+        rows: range | None = None,
+        frames: int | None = None,
     ) -> Batch:
         """So many examples for training step ``step``, which reads batch ``turn`` of the task's data.
 
@@ -102,11 +111,23 @@ class Examples:
             dropout: share of the samples that learn without words and sketch, for guidance.
             wordless: share of the samples of a task with optional text that have none.
             rows: those of the b to make, as they are in the whole; all where not given.
+            frames: the first so many of each clip; all where not given.
         """
-        return self.batch(self.read(task, step, turn, size, dropout=dropout, wordless=wordless, rows=rows))
+        return self.batch(
+            self.read(task, step, turn, size, dropout=dropout, wordless=wordless, rows=rows, frames=frames)
+        )
 
     def read(
-        self, task: Task, step: int, turn: int, size: int, *, dropout: float, wordless: float, rows: range | None = None
+        self,
+        task: Task,
+        step: int,
+        turn: int,
+        size: int,
+        *,
+        dropout: float,
+        wordless: float,
+        rows: range | None = None,
+        frames: int | None = None,
     ) -> Samples:
         """What :meth:`draw` makes its examples of; nothing here waits for the device."""
         rows = range(size) if rows is None else rows
@@ -118,6 +139,8 @@ class Examples:
             pixels, found = None, [source.shards.tokens(*each) for each in blocks(turn, size, rows)]
             tokens, words = torch.cat([each.tokens for each in found]), torch.cat([each.text for each in found])
         maps = source.sketches()[0].part_maps(turn, size, rows) if task.sketch else None
+        if task.target == "clip":
+            pixels, tokens, maps = (None if each is None else each[:, :frames] for each in (pixels, tokens, maps))
         dropped = noise.uniform(noise.key("caption dropout", self.seed), step, rows) < dropout
         chances = Chances(
             dropped=torch.from_numpy(dropped & task.guided),

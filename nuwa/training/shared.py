@@ -26,7 +26,7 @@ def check_shared(ema: float | None, accumulate: int) -> None:
 SHAPELESS = ("accumulate", "checkpoint_activations")
 """Settings that change no result, so that a training goes on under others."""
 
-OFF = {"ema": None, "compile": False}
+OFF = {"ema": None, "compile": False, "next_frame": 0.0}
 """Values under which a setting does nothing; it stands in the config where it does something."""
 
 

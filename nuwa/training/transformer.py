@@ -49,6 +49,7 @@ class TransformerTraining:
     clip: float = 1.0
     caption_dropout: float = 0.1  # share of samples that learn without their caption and sketch, for guidance
     wordless: float = 0.5  # share of the samples of a task with optional text that learn without
+    next_frame: float = 0.0  # share of the steps with given frames that learn the second frame alone, of more clips
     precision: Precision = "auto"
     seed: int = 0
     tables: Literal["codes", "random"] = "codes"  # how what stands for the tokens begins (nuwa.model.tables)
@@ -61,6 +62,8 @@ class TransformerTraining:
         Mixture(self.tasks, 1, lead=self.lead)
         if self.tables not in ("codes", "random"):
             raise ValueError(f"tables: expected 'codes' or 'random', got {self.tables!r}")
+        if not 0 <= self.next_frame <= 1:
+            raise ValueError(f"next_frame: expected a share in [0, 1], got {self.next_frame}")
         check_shared(self.ema, self.accumulate)
 
     def size(self, grid: Grid) -> int:
@@ -148,25 +151,26 @@ class TransformerStage:
 
     def tokens(self, index: int) -> int:
         """Tokens of the step's targets."""
-        task = self.mixture[index].task
-        return self._size(task) * self._grid(task).size
+        grid = self._grid_at(index)
+        return self.settings.size(grid) * grid.size
 
     measure = "val_loss"
 
     def flops(self, index: int) -> int:
         """Model FLOPs of the step, as long as the texts of this process's first part were."""
-        task = self.mixture[index].task
-        key = (self._grid(task), tuple(self._reads.items()))
+        grid = self._grid_at(index)
+        key = (grid, tuple(self._reads.items()))
         if key not in self._counted:
             self._counted[key] = sample_flops(self.model, key[0], self._reads).training
-        return self._size(task) * self._counted[key]
+        return self.settings.size(grid) * self._counted[key]
 
     def step(self, index: int) -> dict[str, Tensor]:
         """One optimizer step, of the task whose turn it is."""
         settings, turn, model = self.settings, self.mixture[index], self.model.train()
-        size = self._size(turn.task)
+        grid = self._grid_at(index)
+        size = settings.size(grid)
         split = parts(size, settings.accumulate)
-        drawn = None if len(split[0]) == size else self.examples.drawn(turn.task, index, size, self._grid(turn.task))
+        drawn = None if len(split[0]) == size else self.examples.drawn(turn.task, index, size, grid)
         loss = torch.zeros((), device=self.device)
         model.zero_grad()
         for rows in split:
@@ -174,7 +178,7 @@ class TransformerStage:
                 torch.manual_seed(noise.key("part", settings.seed, index, rows.start) >> 1)
             batch = self.examples.draw(
                 turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
-                rows=rows,
+                rows=rows, frames=grid.t,
             )  # fmt: skip
             self._reads = batch.reads
             with contextlib.nullcontext() if rows is split[-1] else alone(self.learner):
@@ -236,6 +240,15 @@ class TransformerStage:
 
     def _grid(self, task: Task) -> Grid:
         return of_target(self.model.config.grid, task.target)
+
+    def _grid_at(self, index: int) -> Grid:
+        """The grid of the targets of step ``index``: that of its task, or two frames (``next_frame``)."""
+        task, settings = self.mixture[index].task, self.settings
+        grid = self._grid(task)
+        if task.given != "first frames":
+            return grid
+        short = noise.uniform(noise.key("next frame", settings.seed), index) < settings.next_frame
+        return Grid(min(2, grid.t), grid.h, grid.w) if short else grid
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean cross-entropy () of the cells that are drawn; given cells are not learnt."""

@@ -45,12 +45,15 @@ def test_mixtures_are_the_published_rows_with_equal_steps() -> None:
     assert shared_tokenizers(found).label == "tokenizers"
 
 
-def test_extents_and_stems() -> None:
+def test_extents_stems_and_tables() -> None:
     found = design.choices(DesignOptions(**SMOKE).settled())
-    assert [choice.name for choice in found] == ["extent 3", "extent 5", "extent 7", "extent 3, raster stem"]
-    models = [choice.setting.resolve().model for choice in found]
-    assert [model.decoder_attention for model in models] == [Nearby3D(extent=(e, e, e)) for e in (3, 5, 7, 3)]
-    assert [model.stem for model in models] == ["nearby", "nearby", "nearby", "raster"]
+    assert [choice.name for choice in found] == [
+        "extent 3", "extent 5", "extent 7", "extent 3, raster stem", "extent 3, random tables"
+    ]  # fmt: skip
+    presets = [choice.setting.resolve() for choice in found]
+    assert [p.model.decoder_attention for p in presets] == [Nearby3D(extent=(e, e, e)) for e in (3, 5, 7, 3, 3)]
+    assert [preset.model.stem for preset in presets] == ["nearby", "nearby", "nearby", "raster", "nearby"]
+    assert [preset.transformer.tables for preset in presets] == [*["codes"] * 4, "random"]
 
 
 @pytest.mark.parametrize(
