@@ -48,6 +48,48 @@ def test_given_cells_are_not_learnt(stage: TransformerStage, name: str) -> None:
     torch.testing.assert_close(stage.loss(batch), each[~batch.known].mean())
 
 
+def test_steps_of_the_next_frame_learn_it_alone_from_more_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = tasks_stage(tasks={"v2v": 1.0}, batch=20, steps=60, next_frame=0.5)
+    whole, seen = stage.model.config.grid, []
+    learn = stage.loss
+    monkeypatch.setattr(stage, "loss", lambda batch: seen.append(batch) or learn(batch))
+    for index in range(12):
+        stage.step(index)
+        batch = seen[-1]
+        assert stage.tokens(index) == batch.tokens.numel()
+        assert batch.grid in (whole, dataclasses.replace(whole, t=2))
+        assert len(batch.tokens) == round(20 / batch.grid.t)
+        if batch.grid.t == 2:
+            assert batch.known is not None
+            assert batch.partial is not None
+            frames = batch.known.unflatten(1, (2, -1))
+            assert bool(frames[:, 0].all())
+            assert not bool(frames[:, 1].any())
+            assert torch.equal(batch.partial[0].flatten(1), batch.tokens[:, : whole.h * whole.w])
+    assert {batch.grid.t for batch in seen} == {2, whole.t}
+
+
+def test_only_tasks_with_given_frames_have_such_steps() -> None:
+    stage = tasks_stage(tasks={"t2v": 1.0, "tv2v": 1.0, "t2i": 1.0}, next_frame=1.0)
+    other = tasks_stage(tasks={"t2v": 1.0, "tv2v": 1.0, "t2i": 1.0})
+    assert [stage.tokens(index) for index in range(10)] == [other.tokens(index) for index in range(10)]
+    assert "next_frame" in stage.config["training"]
+    assert "next_frame" not in other.config["training"]  # where it is off, trainings are as they were
+
+
+def test_the_share_of_such_steps_is_followed() -> None:
+    stage = tasks_stage(tasks={"v2v": 1.0}, batch=20, steps=400, next_frame=0.25)
+    cells = stage.model.config.grid.h * stage.model.config.grid.w
+    short = sum(stage.tokens(index) == 10 * 2 * cells for index in range(400)) / 400
+    assert short == pytest.approx(0.25, abs=0.08)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match="next_frame: expected a share in"):
+        tasks_stage(next_frame=share)
+
+
 def test_validation_tells_the_tasks_apart(stage: TransformerStage) -> None:
     found = stage.validate()
     assert found.keys() == {"val_loss", "val_loss_without_caption", *(f"val_loss_{name}" for name in TASKS)}
