@@ -106,7 +106,7 @@ class Training:
             tokens = RandomTokens(self.size.grid(task), config.num_codes, config.vocab_size)
             sources[TASKS[task].target] = Source(stream=tokens, validation=nothing, shards=tokens)
         text = TextTokenizer.from_captions([])
-        settings = replace(preset.transformer, compile=compile, steps=STEPS, precision="auto")
+        settings = replace(preset.transformer, compile=compile, steps=STEPS, precision="auto", tables="random")
         with torch.device(device):  # weights of this size are drawn at once on a GPU, and take half a minute on a CPU
             self.stage = TransformerStage(
                 config, settings, sources, VQGAN(VQGANConfig()), text, origin={}, device=device

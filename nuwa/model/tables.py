@@ -28,8 +28,15 @@ def begin_from_codes(model: NuwaModel, codes: Tensor, sketch_codes: Tensor | Non
         model: untrained, on any device; tables keep their scale. Random numbers come from torch's generator.
         codes: (v, c) float of the target's tokenizer.
         sketch_codes: (v, c) float of the sketch tokenizer, for a model that reads sketches.
+
+    Raises:
+        ValueError: a codebook with another number of codes than the model has tokens.
     """
     encoder, decoder = model.encoder, model.decoder
+    if len(codes) != model.config.num_codes:
+        raise ValueError(
+            f"codes: expected the model's {model.config.num_codes}, got {len(codes)}; give it the tokenizer it is made for"
+        )
     tables = [(decoder.stem.tokens.weight, codes), (decoder.head.weight, codes)]
     if encoder.partial is not None:
         tables.append((encoder.partial.tokens.weight, codes))  # its last row, the hidden cell, has no code
@@ -49,5 +56,5 @@ def fourier_features(codes: Tensor, d: int) -> Tensor:
     """
     codes = codes.detach().to("cpu", torch.float32)
     spread = codes.var(dim=0, correction=0).sum().mul(2).sqrt().clamp_min(1e-12)  # rms distance of two codes
-    frequencies = torch.randn(codes.shape[1], d) * 2 / spread
-    return math.sqrt(2) * torch.cos(codes @ frequencies + 2 * math.pi * torch.rand(d))
+    frequencies = torch.randn(codes.shape[1], d, device="cpu") * 2 / spread
+    return math.sqrt(2) * torch.cos(codes @ frequencies + 2 * math.pi * torch.rand(d, device="cpu"))

@@ -15,6 +15,7 @@ from nuwa.model.layers import DecoderLayer
 from nuwa.model.nuwa import NuwaModel
 from nuwa.tasks import Task, of_target
 from nuwa.tokenizers.text import TEXT_GRID
+from nuwa.training.examples import ALONE
 
 BACKWARD = 2
 """Products of the backward pass for each of the forward pass: one for the input, one for the weight or the other input."""
@@ -64,8 +65,8 @@ def reads(
 
 
 def usual_frames(grid: Grid) -> int:
-    """Frames that a batch of video prediction is given on average, rounded: half the batches get one, half any number."""
-    return max(1, round((1 + grid.t / 2) / 2))
+    """Frames that a batch of video prediction is given on average, rounded: most batches get one, some any number."""
+    return max(1, round(ALONE + (1 - ALONE) * grid.t / 2))
 
 
 def task_flops(model: NuwaModel, task: Task, *, words: int = TEXT_GRID.size) -> Flops:

@@ -62,6 +62,11 @@ def test_near_codes_begin_near_and_scales_stay() -> None:
     assert torch.equal(*hidden)
 
 
+def test_codes_of_another_tokenizer_are_refused() -> None:
+    with pytest.raises(ValueError, match=f"codes: expected the model's {V}, got {V + 1}; give it the tokenizer"):
+        begin_from_codes(made(), torch.randn(V + 1, WIDTH))
+
+
 def test_a_beginning_of_another_name_is_refused() -> None:
     with pytest.raises(ValueError, match="tables: expected 'codes' or 'random', got 'zeros'"):
         replace(TransformerTraining(), tables="zeros")  # type: ignore[arg-type]
