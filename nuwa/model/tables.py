@@ -3,8 +3,8 @@
 The paper's model reads the codes B[z] themselves. Here every token has vectors of its own, which can leave its code; with
 independent random ones each of them would have to be learnt from the few places where its token occurs. So they begin as
 random Fourier features of the codes (Rahimi and Recht, "Random features for large-scale kernel machines", NeurIPS 2007),
-whose products fall with the distance between two codes as a Gaussian does. After 500 steps
-of video prediction alone the preset ``tiny`` has a loss of 0.350 on held-out clips, and 0.404 with random tables.
+whose products fall with the distance between two codes as a Gaussian does. After 500
+steps of video prediction alone the preset ``tiny`` has a loss of 0.350 on held-out clips, and 0.404 with random tables.
 """
 
 from __future__ import annotations

@@ -90,17 +90,9 @@ class Examples:
         self._held_out: dict[tuple[str, int, bool], list[Batch]] = {}
 
     def draw(
-        self,
-        task: Task,
-        step: int,
-        turn: int,
-        size: int,
-        *,
-        dropout: float,
-        wordless: float,
-        rows: range | None = None,
-        frames: int | None = None,
-    ) -> Batch:
+        self, task: Task, step: int, turn: int, size: int,
+        *, dropout: float, wordless: float, rows: range | None = None, frames: int | None = None,
+    ) -> Batch:  # fmt: skip
         """So many examples for training step ``step``, which reads batch ``turn`` of the task's data.
 
         Args:
@@ -118,17 +110,9 @@ class Examples:
         )
 
     def read(
-        self,
-        task: Task,
-        step: int,
-        turn: int,
-        size: int,
-        *,
-        dropout: float,
-        wordless: float,
-        rows: range | None = None,
-        frames: int | None = None,
-    ) -> Samples:
+        self, task: Task, step: int, turn: int, size: int,
+        *, dropout: float, wordless: float, rows: range | None = None, frames: int | None = None,
+    ) -> Samples:  # fmt: skip
         """What :meth:`draw` makes its examples of; nothing here waits for the device."""
         rows = range(size) if rows is None else rows
         source = self.sources[task.target]
