@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from nuwa.tokenizers.quantize import Quantized, Usage
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
+from nuwa.training.ahead import Ahead
 from nuwa.training.distributed import joined, parts, summed, world
 from nuwa.training.optim import adamw, clipped_step, set_lr, warmup_cosine
 from nuwa.training.parallel import alone, spread
@@ -65,15 +66,20 @@ class CodebookStage(abc.ABC):
     model: VQGAN | VQGANSeg
 
     def __init__(
-        self, config: CodebookTraining, model: VQGAN | VQGANSeg, validation: Tensor, *, data: str, device: torch.device
-    ) -> None:
-        """``validation`` is held-out data as it is read; ``data`` names it, for the config of the checkpoint."""
+        self, config: CodebookTraining, model: VQGAN | VQGANSeg, validation: Tensor,
+        *, data: str, device: torch.device, workers: int | None = None,
+    ) -> None:  # fmt: skip
+        """``validation`` is held-out data as it is read; ``data`` names it, for the config of the checkpoint.
+
+        ``workers`` read ahead (:mod:`nuwa.training.ahead`).
+        """
         self.settings, self.device, self.data = config, device, data
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learner = spread(self.model, device)
         self.validation = validation.to(device)
         self.precision = resolve(config.precision, device)
         self.rows = parts(config.batch, config.accumulate)
+        self._ahead = Ahead(self._read, config.steps, workers=workers, device=device)
         self.optimizer = adamw(self.model.parameters(), lr=config.lr, betas=(0.9, 0.95), decay=config.weight_decay)
 
     @cached_property
@@ -110,7 +116,11 @@ class CodebookStage(abc.ABC):
 
     @abc.abstractmethod
     def read(self, index: int, rows: range) -> Tensor:
-        """Channels (b, c, H, W) float of these rows of what step ``index`` feeds to the encoder."""
+        """These rows of what step ``index`` learns from, uint8 (b, …), on the host."""
+
+    @abc.abstractmethod
+    def channels(self, read: Tensor) -> Tensor:
+        """What the encoder takes (b, c, H, W) float, on the device, of what was read."""
 
     @abc.abstractmethod
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -142,7 +152,7 @@ class CodebookStage(abc.ABC):
         settings, model = self.settings, self.model.train()
         if index == self.at(settings.quantise_from):
             self._start_codes()
-        xs = [self.read(index, rows).contiguous(memory_format=torch.channels_last) for rows in self.rows]
+        xs = [self.channels(read).contiguous(memory_format=torch.channels_last) for read in self._ahead[index]]
         ys, choices, scalars = [], [], Sums()
         self.optimizer.zero_grad()
         for x in self.each(index, xs):
@@ -165,6 +175,9 @@ class CodebookStage(abc.ABC):
             if self._restarts(index):
                 self._restart_codes(xs)
         return found
+
+    def _read(self, index: int) -> list[Tensor]:
+        return [self.read(index, rows) for rows in self.rows]
 
     def _part(self, index: int, x: Tensor) -> tuple[Tensor, Quantized | None, Tensor, dict[str, Tensor]]:
         """Outputs, what the codebook chose, loss () and its parts."""
@@ -196,7 +209,8 @@ class CodebookStage(abc.ABC):
         # Fresh data with about eight vectors a code.
         config, rows = self.model.config, range(self.settings.batch)
         count = -(-8 * config.num_codes // (config.grid().size * len(rows)))
-        self.model.codebook.start_from(torch.cat([self._vectors(self.read(batch, rows)) for batch in range(count)]))
+        read = (self.channels(self.read(batch, rows)) for batch in range(count))
+        self.model.codebook.start_from(torch.cat([self._vectors(x) for x in read]))
 
     def _vectors(self, x: Tensor) -> Tensor:
         """What the encoder makes of pictures, (b, c, h, w) float32."""

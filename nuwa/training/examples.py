@@ -89,31 +89,22 @@ class Examples:
         self.tokenizer, self.text, self.sketch = tokenizer, text, sketch
         self._held_out: dict[tuple[str, int, bool], list[Batch]] = {}
 
-    def draw(
-        self, task: Task, step: int, turn: int, size: int,
-        *, dropout: float, wordless: float, rows: range | None = None, frames: int | None = None,
-    ) -> Batch:  # fmt: skip
-        """So many examples for training step ``step``, which reads batch ``turn`` of the task's data.
-
-        Args:
-            task: what to learn.
-            step: of the training; all that is random follows from it.
-            turn: steps with this kind of target before this one.
-            size: b.
-            dropout: share of the samples that learn without words and sketch, for guidance.
-            wordless: share of the samples of a task with optional text that have none.
-            rows: those of the b to make, as they are in the whole; all where not given.
-            frames: the first so many of each clip; all where not given.
-        """
-        return self.batch(
-            self.read(task, step, turn, size, dropout=dropout, wordless=wordless, rows=rows, frames=frames)
-        )
-
     def read(
         self, task: Task, step: int, turn: int, size: int,
         *, dropout: float, wordless: float, rows: range | None = None, frames: int | None = None,
     ) -> Samples:  # fmt: skip
-        """What :meth:`draw` makes its examples of; nothing here waits for the device."""
+        """What :meth:`batch` makes so many examples of, for training step ``step``; nothing here touches the device.
+
+        Args:
+            task: what to learn.
+            step: of the training; all that is random follows from it.
+            turn: steps with this kind of target before this one: which batch of the task's data is read.
+            size: b.
+            dropout: share of the samples that learn without words and sketch, for guidance.
+            wordless: share of the samples of a task with optional text that have none.
+            rows: those of the b to read, as they are in the whole; all where not given.
+            frames: the first so many of each clip; all where not given.
+        """
         rows = range(size) if rows is None else rows
         source = self.sources[task.target]
         if source.shards is None:

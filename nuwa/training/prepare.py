@@ -72,6 +72,7 @@ def prepare(
     parallel: Parallel = "ddp",
     watching: Watching = Watching(),
     best: bool = False,
+    workers: int | None = None,
 ) -> Nuwa:
     """The trained system of ``preset`` on ``data``.
 
@@ -92,6 +93,8 @@ def prepare(
     ``watching`` says what is shown and kept of each training (:mod:`nuwa.training.watching`). The model of the result is that
     of the last step, or with ``best`` the one that was best on held-out data.
 
+    ``workers`` processes read ahead, as many as pay where that is not given (:mod:`nuwa.training.ahead`).
+
     In several processes (:mod:`nuwa.training.group`) all of them call this; they train together, the model as ``parallel``
     says and the tokenizers by ``ddp``, and each gets the result.
     """
@@ -104,14 +107,14 @@ def prepare(
         tokenizer, text = _given(preset, given_tokenizer, device), None
         origin["tokenizer_weights_sha256"] = weights_sha256(tokenizer)
     elif begun is None or start is None:
-        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device, watching), None
+        tokenizer, text = _tokenizer(preset, data, sources, folder / "tokenizer", device, watching, workers), None
         origin["tokenizer_sha256"] = files.sha256(folder / "tokenizer" / checkpoint.WEIGHTS)
     else:
         tokenizer, text = begun.tokenizer, begun.text
         origin["start_sha256"] = files.sha256(start / MODEL_FILE)
     sketch = None if begun is None else begun.sketch_tokenizer
     if "sketch" in preset.model.conditions and sketch is None:
-        sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device, watching)
+        sketch = _sketch_tokenizer(preset, data, sources, folder / "sketch-tokenizer", device, watching, workers)
         origin["sketch_tokenizer_sha256"] = files.sha256(folder / "sketch-tokenizer" / checkpoint.WEIGHTS)
     if shards is not None:
         opened = open_shards(sources, shards, tokenizer, text or TextTokenizer.from_captions(data.vocabulary))
@@ -129,7 +132,7 @@ def prepare(
         config = also_reading(config, begun.model.config)
     stage = TransformerStage(
         config, preset.transformer, sources, tokenizer, text, sketch=sketch, origin=origin, device=device,
-        parallel=parallel, sampling=preset.sampling,
+        parallel=parallel, sampling=preset.sampling, workers=workers,
     )  # fmt: skip
     if begun is not None:
         begin_with(stage.model, begun.model, f"{start}")
@@ -186,11 +189,12 @@ def _tokenizer(
     home: Path,
     device: torch.device,
     watching: Watching,
+    workers: int | None,
 ) -> VQGAN:
     settings = preset.tokenizer
     validation = torch.cat([_frames(source.validation.pixels, 3) for source in sources.values()])
     stage = TokenizerStage(
-        settings, _stream(preset, sources), validation, data.perceptual, data=data.name, device=device
+        settings, _stream(preset, sources), validation, data.perceptual, data=data.name, device=device, workers=workers
     )
     _fit(stage, home, settings, watching)
     model = VQGAN(VQGANConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
@@ -204,13 +208,14 @@ def _sketch_tokenizer(
     home: Path,
     device: torch.device,
     watching: Watching,
+    workers: int | None,
 ) -> VQGANSeg:
     settings = preset.sketch
     assert settings is not None  # the preset says so where it is made
     validation = torch.cat([_frames(source.sketches()[1], 2) for source in sources.values()])
     stream = _stream(preset, sources)
     assert isinstance(stream, MapStream)
-    stage = SketchStage(settings, stream, validation, data=data.name, device=device)
+    stage = SketchStage(settings, stream, validation, data=data.name, device=device, workers=workers)
     _fit(stage, home, settings, watching)
     model = VQGANSeg(VQGANSegConfig.from_dict(checkpoint.read_config(home / checkpoint.WEIGHTS)["model"]))
     return _ready(model, home, device)

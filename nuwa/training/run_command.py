@@ -41,6 +41,7 @@ class RunOptions:
     keep: int = 2  # newest checkpoints that are kept while a training goes on
     keep_best: int = 1  # weights that were best on held-out data, which stay
     best: bool = False  # make the result of the best weights instead of the last
+    workers: int | None = None  # processes that read ahead; 0 is none; as many as pay where not given
     device: str = "auto"  # auto, cpu or cuda
     out: Path = Path("runs/train")
 
@@ -87,6 +88,7 @@ def run(options: RunOptions) -> None:
         system = prepare(
             preset, data, options.out / "training", device,
             start=options.start, shards=options.shards, parallel=options.parallel, watching=watching, best=options.best,
+            workers=options.workers,
         )  # fmt: skip
         on_first(lambda: system.save_pretrained(home))
         on_first(lambda: print(f"{home}: trained for {', '.join(system.tasks)}"))

@@ -37,13 +37,14 @@ class SketchStage(CodebookStage):
     model: VQGANSeg
 
     def __init__(
-        self, config: SketchTraining, stream: MapStream, validation: Tensor, *, data: str, device: torch.device
-    ) -> None:
+        self, config: SketchTraining, stream: MapStream, validation: Tensor,
+        *, data: str, device: torch.device, workers: int | None = None,
+    ) -> None:  # fmt: skip
         """``validation`` is maps uint8 (m, h, w); ``data`` names what the stream reads, for the config of the checkpoint."""
         self.stream = stream
         torch.manual_seed(config.seed)
-        super().__init__(config, VQGANSeg(config.model), validation, data=data, device=device)
-        counted = torch.stack([self._classes(batch, range(config.batch)) for batch in range(COUNTED)])
+        super().__init__(config, VQGANSeg(config.model), validation, data=data, device=device, workers=workers)
+        counted = torch.stack([self.read(batch, range(config.batch)) for batch in range(COUNTED)])
         self.weights = class_weights(counted, config.model.num_classes, config.class_balance).to(device)
         self._factor = torch.ones((), device=device)
 
@@ -52,12 +53,13 @@ class SketchStage(CodebookStage):
         """Everything that shapes the result."""
         return super().config | {"class_weights": [round(weight, 6) for weight in self.weights.tolist()]}
 
-    def _classes(self, index: int, rows: range) -> Tensor:
-        return self.stream.part_maps(index, self.settings.batch, rows).to(self.device)
-
     def read(self, index: int, rows: range) -> Tensor:
+        """Maps uint8 (b, H, W)."""
+        return self.stream.part_maps(index, self.settings.batch, rows)
+
+    def channels(self, read: Tensor) -> Tensor:
         """Maps as channels (b, C, H, W)."""
-        return self.model.one_hot(self._classes(index, rows))
+        return self.model.one_hot(read.to(self.device))
 
     def each(self, index: int, xs: Sequence[Tensor]) -> Iterable[Tensor]:  # noqa: ARG002  all steps are alike
         """The parts; their classes make each more or less of the whole than its number of maps says."""

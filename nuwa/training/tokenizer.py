@@ -47,7 +47,7 @@ class TokenizerStage(CodebookStage):
 
     def __init__(
         self, config: TokenizerTraining, stream: Stream, validation: Tensor, perceptual: PerceptualDistance | None,
-        *, data: str, device: torch.device,
+        *, data: str, device: torch.device, workers: int | None = None,
     ) -> None:  # fmt: skip
         """``validation`` is uint8 (m, 3, h, w); ``data`` names what the stream reads, for the config of the checkpoint."""
         self.stream = stream
@@ -55,7 +55,7 @@ class TokenizerStage(CodebookStage):
         model = VQGAN(config.model)
         self.critic = PatchDiscriminator(config.model.channels).to(device)
         self.perceptual = perceptual.to(device) if perceptual is not None and config.perceptual else None
-        super().__init__(config, model, validation, data=data, device=device)
+        super().__init__(config, model, validation, data=data, device=device, workers=workers)
         self.critic_learner = spread(CriticLearner(self.critic), device)
         self._balance = torch.ones((), device=device)
         self._sizes: Tensor | None = None
@@ -77,9 +77,12 @@ class TokenizerStage(CodebookStage):
         return super().config | {"perceptual_net": type(self.perceptual.net).__name__ if self.perceptual else None}
 
     def read(self, index: int, rows: range) -> Tensor:
+        """Pictures uint8 (b, 3, H, W)."""
+        return self.stream.part(index, self.settings.batch, rows)[0]
+
+    def channels(self, read: Tensor) -> Tensor:
         """Pictures (b, 3, H, W) in [-1, 1]."""
-        pictures, _ = self.stream.part(index, self.settings.batch, rows)
-        return to_float(pictures.to(self.device))
+        return to_float(read.to(self.device))
 
     def reconstruction(self, y: Tensor, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Absolute and squared error of the pixels, and the distance of the features."""

@@ -23,8 +23,9 @@ from nuwa.tasks import TASKS, Target, Task, of_target
 from nuwa.tokenizers.text import TextTokenizer
 from nuwa.tokenizers.vqgan import VQGAN
 from nuwa.tokenizers.vqgan_seg import VQGANSeg
+from nuwa.training.ahead import Ahead
 from nuwa.training.distributed import parts, rank, summed, world
-from nuwa.training.examples import Batch, Examples
+from nuwa.training.examples import Batch, Examples, Samples
 from nuwa.training.flops import sample_flops
 from nuwa.training.learner import Learner
 from nuwa.training.mixture import Mixture
@@ -79,11 +80,11 @@ class TransformerStage:
     def __init__(
         self, model: ModelConfig, config: TransformerTraining, sources: Mapping[Target, Source], tokenizer: VQGAN,
         text: TextTokenizer, *, sketch: VQGANSeg | None = None, origin: dict[str, Any], device: torch.device,
-        parallel: Parallel = "ddp", sampling: Sampling | None = None,
+        parallel: Parallel = "ddp", sampling: Sampling | None = None, workers: int | None = None,
     ) -> None:  # fmt: skip
         """``origin`` names data and tokenizers, for the config of the checkpoint; ``parallel`` is for several processes.
 
-        ``sampling`` is how samples are drawn while the training goes on.
+        ``sampling`` is how samples are drawn while the training goes on; ``workers`` read ahead (:mod:`nuwa.training.ahead`).
         """
         self.sampling = sampling
         self.settings, self.text, self.device, self.origin = config, text, device, origin
@@ -122,6 +123,7 @@ class TransformerStage:
         self._counted: dict[tuple[Grid, tuple[tuple[ConditionName, Grid], ...]], int] = {}
         for name in config.tasks:
             parts(self._size(TASKS[name]), config.accumulate)  # says now what would not be possible later
+        self._ahead = Ahead(self.read, config.steps, workers=workers, device=device)
 
     @cached_property
     def modules(self) -> dict[str, nn.Module]:
@@ -164,6 +166,18 @@ class TransformerStage:
             self._counted[key] = sample_flops(self.model, key[0], self._reads).training
         return self.settings.size(grid) * self._counted[key]
 
+    def read(self, index: int) -> list[Samples]:
+        """The parts of step ``index`` that this process computes."""
+        settings, turn, grid = self.settings, self.mixture[index], self._grid_at(index)
+        size = settings.size(grid)
+        return [
+            self.examples.read(
+                turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
+                rows=rows, frames=grid.t,
+            )
+            for rows in parts(size, settings.accumulate)
+        ]  # fmt: skip
+
     def step(self, index: int) -> dict[str, Tensor]:
         """One optimizer step, of the task whose turn it is."""
         settings, turn, model = self.settings, self.mixture[index], self.model.train()
@@ -173,13 +187,10 @@ class TransformerStage:
         drawn = None if len(split[0]) == size else self.examples.drawn(turn.task, index, size, grid)
         loss = torch.zeros((), device=self.device)
         model.zero_grad()
-        for rows in split:
+        for rows, samples in zip(split, self._ahead[index], strict=True):
             if rows.start:  # what is dropped differs from part to part
                 torch.manual_seed(noise.key("part", settings.seed, index, rows.start) >> 1)
-            batch = self.examples.draw(
-                turn.task, index, turn.number, size, dropout=settings.caption_dropout, wordless=settings.wordless,
-                rows=rows, frames=grid.t,
-            )  # fmt: skip
+            batch = self.examples.batch(samples)
             self._reads = batch.reads
             with contextlib.nullcontext() if rows is split[-1] else alone(self.learner):
                 part = self.loss(batch) * (1 if drawn is None else batch.drawn / drawn)

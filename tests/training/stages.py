@@ -62,16 +62,27 @@ def source(stream: Any = None) -> Source:
     return Source(stream=stream or SpritesStream(32), validation=HeldOut(pixels=pixels, captions=words))
 
 
-def tokenizer_stage(stream: Any = None, **settings: Any) -> TokenizerStage:
+def tokenizer_stage(stream: Any = None, workers: int | None = None, **settings: Any) -> TokenizerStage:
     """Every part of the training takes its turn: codes from step 1, restarts, critic from 5, listened to from 6."""
     config = dataclasses.replace(PRESETS["smoke"]().tokenizer, **{"steps": 12, "restart_every": 3} | settings)
     return TokenizerStage(
-        config, stream or SpritesStream(32), validation()[0], load_sprites(), data="sprites", device=CPU
+        config,
+        stream or SpritesStream(32),
+        validation()[0],
+        load_sprites(),
+        data="sprites",
+        device=CPU,
+        workers=workers,
     )
 
 
 def transformer_stage(
-    stream: Any = None, *, dropout: float = 0.1, parallel: Parallel = "ddp", **settings: Any
+    stream: Any = None,
+    *,
+    dropout: float = 0.1,
+    parallel: Parallel = "ddp",
+    workers: int | None = None,
+    **settings: Any,
 ) -> TransformerStage:
     preset = PRESETS["smoke"]().only("t2i")
     torch.manual_seed(5)
@@ -84,15 +95,16 @@ def transformer_stage(
     return TransformerStage(
         model.on(preset.tokenizer.model.grid(), num_codes=32, vocab_size=text.vocab_size), config,
         {"picture": source(stream)}, tokenizer, text, origin={"data": "sprites"}, device=CPU, parallel=parallel,
+        workers=workers,
     )  # fmt: skip
 
 
-def sketch_stage(stream: Any = None, **settings: Any) -> SketchStage:
+def sketch_stage(stream: Any = None, workers: int | None = None, **settings: Any) -> SketchStage:
     sketch = PRESETS["smoke"]().sketch
     assert sketch is not None
     config = dataclasses.replace(sketch, **{"steps": 12, "restart_every": 3} | settings)
     maps = torch.from_numpy(segment(draw("val", np.arange(16)), 32))
-    return SketchStage(config, stream or SpritesStream(32), maps, data="sprites", device=CPU)
+    return SketchStage(config, stream or SpritesStream(32), maps, data="sprites", device=CPU, workers=workers)
 
 
 @cache
@@ -100,7 +112,7 @@ def small_data(frames: int = 3) -> TrainingData:
     return sprites_data(32, frames, num_held_out=16, num_captions=500)
 
 
-def tasks_stage(parallel: Parallel = "ddp", **settings: Any) -> TransformerStage:
+def tasks_stage(parallel: Parallel = "ddp", workers: int | None = None, **settings: Any) -> TransformerStage:
     """All eight tasks, on clips of three frames."""
     preset, data = dataclasses.replace(PRESETS["smoke"](), frames=3), small_data()
     assert preset.sketch is not None
@@ -109,7 +121,7 @@ def tasks_stage(parallel: Parallel = "ddp", **settings: Any) -> TransformerStage
     config = dataclasses.replace(preset.transformer, **{"steps": 12, "caption_dropout": 0.3} | settings)
     return TransformerStage(
         preset.config(vocab_size=text.vocab_size), config, data.sources(preset), VQGAN(preset.tokenizer.model), text,
-        sketch=VQGANSeg(preset.sketch.model), origin={"data": "sprites"}, device=CPU, parallel=parallel,
+        sketch=VQGANSeg(preset.sketch.model), origin={"data": "sprites"}, device=CPU, parallel=parallel, workers=workers,
     )  # fmt: skip
 
 

@@ -33,7 +33,8 @@ def examples(seed: int = 0) -> Examples:
 
 
 def draw(name: str, step: int = 3, seed: int = 0, **shares: float) -> Batch:
-    return examples(seed).draw(TASKS[name], step, 2, SIZE, **{"dropout": 0.0, "wordless": 0.0} | shares)
+    made = examples(seed)
+    return made.batch(made.read(TASKS[name], step, 2, SIZE, **{"dropout": 0.0, "wordless": 0.0} | shares))
 
 
 def is_null(batch: Batch) -> torch.Tensor:

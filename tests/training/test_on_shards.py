@@ -89,7 +89,7 @@ def test_examples_are_those_of_the_pixels(folder: Path, name: str) -> None:
     found = []
     for read in (tokens, pixels):
         examples = Examples(read, system.tokenizer, system.text, None, seed=4, device=CPU)
-        found.append(examples.draw(task, 3, 2, 16, dropout=0.3, wordless=0.5))
+        found.append(examples.batch(examples.read(task, 3, 2, 16, dropout=0.3, wordless=0.5)))
     one, other = (vars(batch) for batch in found)
     assert one.keys() == other.keys()
     assert one.pop("grid") == other.pop("grid")

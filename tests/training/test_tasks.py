@@ -25,7 +25,7 @@ def stage() -> TransformerStage:
 def test_a_step_of_every_task_lowers_its_own_loss(name: str) -> None:
     """The same examples again and again."""
     stage = tasks_stage(tasks={name: 1.0}, lr=0.01, steps=100)
-    batch = stage.examples.draw(TASKS[name], 0, 0, 4, dropout=0.0, wordless=0.0)
+    batch = stage.examples.batch(stage.examples.read(TASKS[name], 0, 0, 4, dropout=0.0, wordless=0.0))
     losses = []
     for _ in range(25):
         loss = stage.loss(batch)
@@ -39,7 +39,7 @@ def test_a_step_of_every_task_lowers_its_own_loss(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name].given != "nothing"])
 def test_given_cells_are_not_learnt(stage: TransformerStage, name: str) -> None:
-    batch = stage.examples.draw(TASKS[name], 0, 0, 4, dropout=0.0, wordless=0.0)
+    batch = stage.examples.batch(stage.examples.read(TASKS[name], 0, 0, 4, dropout=0.0, wordless=0.0))
     assert batch.known is not None
     with torch.no_grad():
         conditions = stage.model.conditions(batch.text_ids, batch.text_valid, partial=batch.partial)

@@ -1,0 +1,87 @@
+"""What the next steps read, made by other processes while this one computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from nuwa.training.distributed import world
+
+T = TypeVar("T")
+
+MOST_WORKERS = 8
+"""More are of little use: a step of the smaller presets on a GPU takes about as long as four need for its data."""
+
+WAITING = 2
+"""Steps that each process reads ahead."""
+
+
+class Ahead(Generic[T]):
+    """``read(step)`` for steps in their order, as a function of the step alone; ``workers`` processes read ahead.
+
+    The result is that of ``read`` whatever their number; with none, or where steps are asked for out of order, the first is
+    read when it is asked for. The processes are forks, so ``read`` may be anything, but must leave the GPU alone.
+    """
+
+    def __init__(self, read: Callable[[int], T], steps: int, *, workers: int | None, device: torch.device) -> None:
+        """``workers`` None is as many as pay on ``device``. ValueError where they are less than none."""
+        workers = usual_workers(device) if workers is None else workers
+        if workers < 0:
+            raise ValueError(f"workers: expected 0 processes or more, got {workers}")
+        self._steps, self._workers = _Steps(read, steps), workers
+        self._coming: Iterator[T | None] | None = None
+        self._next = -1
+
+    def __getitem__(self, step: int) -> T:
+        """What step ``step`` reads."""
+        if not self._workers:
+            return self._steps.read(step)
+        if self._coming is None or step != self._next:
+            self._coming = iter(self._from(step))
+        found, self._next = next(self._coming), step + 1
+        if self._next == len(self._steps):
+            self._coming = None  # and with it the processes
+        return self._steps.read(step) if found is None else found
+
+    def _from(self, step: int) -> DataLoader[T | None]:
+        return DataLoader(
+            self._steps,
+            batch_size=None,
+            sampler=range(step, len(self._steps)),
+            num_workers=self._workers,
+            prefetch_factor=WAITING,
+            collate_fn=_as_it_is,
+            multiprocessing_context="fork",
+            generator=torch.Generator(),  # its own, since it draws a number that is not needed here
+        )
+
+
+class _Steps(Dataset["T | None"], Generic[T]):
+    def __init__(self, read: Callable[[int], T], steps: int) -> None:
+        self.read, self._steps = read, steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> T | None:
+        """What the step reads; None where that fails: read again by the process that asks, it fails there in its own words."""
+        try:
+            return self.read(step)
+        except Exception:
+            return None
+
+
+def _as_it_is(found: T) -> T:
+    return found
+
+
+def usual_workers(device: torch.device) -> int:
+    """None on a CPU, which has its cores for the model; on GPUs this process's share of the cores but one, at most 8."""
+    if device.type != "cuda":
+        return 0
+    cores = len(os.sched_getaffinity(0)) // min(world(), max(1, torch.cuda.device_count()))
+    return max(1, min(MOST_WORKERS, cores - 1))
