@@ -66,11 +66,13 @@ def test_the_papers_two_weeks() -> None:
 
 def test_days_are_work_by_speed() -> None:
     found = plan(PRESETS["small"](), Machine(gpus=2, gpu="a100", mfu=0.25), vocab_size=100)
-    total = 8000 * found.step_flops
+    training = PRESETS["small"]().transformer
+    steps, lead = training.steps, training.lead
+    total = steps * found.step_flops
     assert found.days == pytest.approx(total / (2 * 312e12 * 0.25) / 86_400)
     shares = [load.share for load in found.loads]
     mixed = sum(share * load.step_flops for share, load in zip(shares, found.loads, strict=True))
-    assert found.step_flops == pytest.approx((1000 * found.loads[0].step_flops + 7000 * mixed) / 8000)
+    assert found.step_flops == pytest.approx((lead * found.loads[0].step_flops + (steps - lead) * mixed) / steps)
 
 
 def test_samples_of_a_step() -> None:
