@@ -6,21 +6,18 @@ become strips, frame by frame from left to right, one below the other.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import matplotlib as mpl
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from reports.drawing import CAPTION_LINES, enlarged, fitted, font, png, wrapped
 from reports.runs import Picture, Run, Sample
-from reports.style import LIGHT, drawable
+from reports.style import LIGHT
 
 MAX_SAMPLES = 16
 _CELL, _GAP, _MARGIN, _LINE = 128, 8, 32, 19  # pixels
 _FRAME, _NAME = 64, 150  # of a strip: the side of a frame, and the room for what it is
 _MAX_FRAMES = 16  # of a strip
-_CAPTION_LINES = 2
 
 
 def sample_sheet(run: Run, count: int = MAX_SAMPLES) -> bytes:
@@ -33,7 +30,7 @@ def sample_sheet(run: Run, count: int = MAX_SAMPLES) -> bytes:
         return _strips(samples, strips, min(longest, _MAX_FRAMES))
     columns = 2 if len(samples) > 1 and len(labels) <= 6 else 1
     width = len(labels) * (_CELL + _GAP) - _GAP
-    height = _CAPTION_LINES * _LINE + 6 + _CELL + 26
+    height = CAPTION_LINES * _LINE + 6 + _CELL + 26
     head = _MARGIN + 34
     rows = -(-len(samples) // columns)
     size = (2 * _MARGIN + columns * width + (columns - 1) * 2 * _MARGIN, head + rows * height + _MARGIN - 20)
@@ -44,19 +41,19 @@ def sample_sheet(run: Run, count: int = MAX_SAMPLES) -> bytes:
         for i, label in enumerate(labels):
             centre = left + i * (_CELL + _GAP) + _CELL // 2
             draw.text(
-                (centre, head - 30), _fit(label, _font(13, bold=True), _CELL), LIGHT.ink, _font(13, True), anchor="ma"
+                (centre, head - 30), fitted(label, font(13, bold=True), _CELL), LIGHT.ink, font(13, True), anchor="ma"
             )
     for i, sample in enumerate(samples):
         corner = (_MARGIN + (i % columns) * (width + 2 * _MARGIN), head + (i // columns) * height)
         _card(image, draw, sample, labels, corner, width)
-    return _png(image)
+    return png(image)
 
 
 def _strips(samples: Sequence[Sample], strips: Sequence[Mapping[str, list[Image.Image]]], frames: int) -> bytes:
     """The sheet of clips, which all have ``frames`` frames: a strip for each label of each sample."""
     columns, labels = 2 if len(samples) > 1 and frames <= 8 else 1, list(strips[0])
     width = _NAME + frames * (_FRAME + 2) - 2
-    height = _CAPTION_LINES * _LINE + 6 + len(labels) * (_FRAME + 4) + 22
+    height = CAPTION_LINES * _LINE + 6 + len(labels) * (_FRAME + 4) + 22
     rows = -(-len(samples) // columns)
     size = (2 * _MARGIN + columns * width + (columns - 1) * 2 * _MARGIN, 2 * _MARGIN + rows * height - 20)
     image = Image.new("RGB", size, LIGHT.paper)
@@ -66,39 +63,33 @@ def _strips(samples: Sequence[Sample], strips: Sequence[Mapping[str, list[Image.
         top = _caption(draw, sample.caption, (left, top), width)
         for label, found in of_sample.items():
             middle = top + _FRAME // 2
-            named = _wrap(label, _font(13, True), _NAME - _GAP)
+            named = wrapped(label, font(13, True), _NAME - _GAP)
             for line, text in enumerate(named):
                 height_px = middle + round((line - (len(named) - 1) / 2) * (_LINE - 2))
-                draw.text((left, height_px), text, LIGHT.ink, _font(13, True), anchor="lm")
+                draw.text((left, height_px), text, LIGHT.ink, font(13, True), anchor="lm")
             for k in range(frames):
                 x = left + _NAME + k * (_FRAME + 2)
                 if found:  # a clip in which nothing moves is stored as one picture
-                    small = _enlarged(found[min(k, len(found) - 1)], _FRAME)
+                    small = enlarged(found[min(k, len(found) - 1)], _FRAME)
                     image.paste(small, (x + (_FRAME - small.width) // 2, top + (_FRAME - small.height) // 2))
                 draw.rectangle((x - 1, top - 1, x + _FRAME, top + _FRAME), outline=LIGHT.grid)
             if not found:
-                draw.text((left + _NAME + _GAP, middle), "missing", LIGHT.muted, _font(12), anchor="lm")
+                draw.text((left + _NAME + _GAP, middle), "missing", LIGHT.muted, font(12), anchor="lm")
             top += _FRAME + 4
-    return _png(image)
+    return png(image)
 
 
 def _frames(picture: Picture | None) -> list[Image.Image]:
     return [] if picture is None else picture.frames()
 
 
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
 def _caption(draw: ImageDraw.ImageDraw, caption: str, corner: tuple[int, int], width: int) -> int:
     """Write a caption that sits on what is below it; the height where that begins."""
     left, top = corner
-    lines = _wrap(caption, _font(14), width)
-    top += (_CAPTION_LINES - len(lines)) * _LINE
+    lines = wrapped(caption, font(14), width)
+    top += (CAPTION_LINES - len(lines)) * _LINE
     for line in lines:
-        draw.text((left, top), line, LIGHT.ink, _font(14))
+        draw.text((left, top), line, LIGHT.ink, font(14))
         top += _LINE
     return top + 6
 
@@ -117,51 +108,10 @@ def _card(
         picture = sample.pictures.get(label)
         if picture is None:
             draw.rectangle((x, top, x + _CELL - 1, top + _CELL - 1), outline=LIGHT.grid)
-            draw.text((x + _CELL // 2, top + _CELL // 2), "missing", LIGHT.muted, _font(12), anchor="mm")
+            draw.text((x + _CELL // 2, top + _CELL // 2), "missing", LIGHT.muted, font(12), anchor="mm")
         else:
-            small = _enlarged(picture.image(), _CELL)
+            small = enlarged(picture.image(), _CELL)
             left_px, top_px = x + (_CELL - small.width) // 2, top + (_CELL - small.height) // 2
             image.paste(small, (left_px, top_px))
             border = (left_px - 1, top_px - 1, left_px + small.width, top_px + small.height)
             draw.rectangle(border, outline=LIGHT.grid)  # a white picture has an edge too
-
-
-def _enlarged(image: Image.Image, cell: int) -> Image.Image:
-    """The picture fitted into a cell: whole factors without smoothing upwards, smoothed downwards."""
-    longest = max(image.size)
-    if longest > cell:
-        image = image.copy()
-        image.thumbnail((cell, cell), Image.Resampling.LANCZOS)
-        return image
-    factor = cell // longest
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
-
-
-def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    """``text`` in at most two lines of ``width`` pixels; what does not fit ends in an ellipsis."""
-    words, lines = drawable(text).split(" "), [""]
-    for i, word in enumerate(words):
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width:
-            lines[-1] = longer
-        elif len(lines) < _CAPTION_LINES and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {' '.join(words[i:])}".strip()
-            break
-    return [_fit(line, font, width) for line in lines]
-
-
-def _fit(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """``text`` cut to ``width`` pixels."""
-    text = drawable(text)[:400]
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(f"{text}…") > width:
-        text = text[:-1]
-    return f"{text.rstrip()}…"
-
-
-def _font(size_px: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    path = Path(mpl.get_data_path()) / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
-    return ImageFont.truetype(path, size_px, layout_engine=ImageFont.Layout.BASIC)  # the same on every machine

@@ -14,6 +14,7 @@ from reports.columns import TASKS, title_of
 from reports.extras import ablation_extra
 from reports.figures import panels, sheet
 from reports.files import ablation_files, all_formats, bytes_file, speed_files, table_files
+from reports.gallery import gallery
 from reports.page import Section, build_page, run_page, study_page
 from reports.published import load_published
 from reports.runs import Run, read_run
@@ -53,6 +54,7 @@ def write_run_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]
 def write_all_reports(folder: str | Path) -> list[Path]:
     """Write the report of every run ``folder/*/record.json``, and one page of all of them; return the pages, that one last.
 
+    Where the runs have samples, ``gallery.webp`` shows some of every task on one picture.
     ValueError where there is no run, or the record of one is damaged.
     """
     folder, published, runs = Path(folder), load_published(), dict[str, Run]()
@@ -74,9 +76,14 @@ def write_all_reports(folder: str | Path) -> list[Path]:
         for name in names
     ]
     records = {name: runs[name].record for name in names}
+    paths = [folder / name / "report" / "index.html" for name in names]
+    if (picture := gallery({runs[name].record.task: runs[name] for name in names})) is None:
+        (folder / "gallery.webp").unlink(missing_ok=True)
+    else:
+        paths.append(bytes_file(folder / "gallery.webp", picture))
     page = folder / "report" / "index.html"
     write_text(page, build_page(records, sections, [], title="All tasks"))
-    return [*(folder / name / "report" / "index.html" for name in names), page]
+    return [*paths, page]
 
 
 def write_speed_report(folder: str | Path) -> tuple[tuple[Table, ...], list[Path]]:
