@@ -14,7 +14,7 @@ from nuwa.training.distributed import world
 T = TypeVar("T")
 
 MOST_WORKERS = 8
-"""More are of little use: a step of the smaller presets on a GPU takes about as long as four need for its data."""
+"""Drawing sprites keeps one busy, decoding photographs several; more would take cores from the machine's other processes."""
 
 WAITING = 2
 """Steps that each process reads ahead."""
