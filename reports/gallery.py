@@ -15,7 +15,7 @@ from evaluation.samples import FRAME_MS
 from nuwa.tasks import TASKS
 from reports.drawing import CAPTION_LINES, enlarged, font, wrapped
 from reports.runs import Run, Sample
-from reports.style import LIGHT
+from reports.style import LIGHT, drawable
 
 SAMPLES = 3
 """Of each task."""
@@ -48,9 +48,13 @@ _HOLD_MS = 1200  # the last frame stays
 
 
 def gallery(runs: Mapping[str, Run]) -> bytes | None:
-    """The runs, by task, as an animated WebP; None where none has samples. ValueError for samples without known labels."""
-    rows = [found for name in TASKS if name in runs and (found := _row(name, runs[name])).samples]
-    if not rows:
+    """The runs, by task, as an animated WebP; None where none has samples to show.
+
+    A run whose samples have other labels gets a sentence in its row.
+    """
+    rows = [_row(name, runs[name]) for name in TASKS if name in runs]
+    rows = [row for row in rows if row.samples or row.note]
+    if not any(row.samples for row in rows):
         return None
     frames = [_frame(rows, number) for number in range(max(row.length for row in rows))]
     durations = [FRAME_MS] * (len(frames) - 1) + [_HOLD_MS]
@@ -68,6 +72,7 @@ class _Row:
     given: str | None
     made: str
     told: bool
+    note: str  # instead of the samples
 
     @property
     def above(self) -> int:
@@ -77,20 +82,17 @@ class _Row:
     @property
     def length(self) -> int:
         """Frames of the longest clip."""
-        return max(len(_frames(sample, self.made)) for sample in self.samples)
+        return max((len(_frames(sample, self.made)) for sample in self.samples), default=1)
 
 
 def _row(task: str, run: Run) -> _Row:
     shown = SHOWN[task]
-    made = next((label for label in shown.made if label in run.labels), None)
-    if run.samples and (made is None or shown.given not in (None, *run.labels)):
-        raise ValueError(
-            f"{run.record.name}: expected samples with the labels {shown.given} and {' or '.join(shown.made)}, got "
-            f"{', '.join(run.labels)}"
-        )
+    made = next((label for label in shown.made if label in run.labels), "")
     wanted = [label for label in (shown.given, made) if label is not None]
     samples = [each for each in run.samples if all(each.pictures.get(label) for label in wanted)][:SAMPLES]
-    return _Row(task=task, samples=samples, given=shown.given, made=made or "", told=shown.told)
+    known = made and shown.given in (None, *run.labels)
+    note = "" if known or not run.samples else f"samples have other labels: {', '.join(run.labels)}"
+    return _Row(task=task, samples=samples, given=shown.given, made=made, told=shown.told and not note, note=note)
 
 
 def _frames(sample: Sample, label: str) -> list[Image.Image]:
@@ -110,6 +112,7 @@ def _frame(rows: Sequence[_Row], number: int) -> Image.Image:
         draw.text((_MARGIN, middle - 12), row.task.upper(), LIGHT.ink, font(18, bold=True), anchor="lm")
         for line, text in enumerate(wrapped(TASKS[row.task].title, font(11), _NAME - _GAP)):
             draw.text((_MARGIN, middle + 8 + 13 * line), text, LIGHT.muted, font(11), anchor="lm")
+        draw.text((_MARGIN + _NAME, middle), drawable(row.note), LIGHT.muted, font(11), anchor="lm")
         for column, sample in enumerate(row.samples):
             _card(image, draw, row, sample, number, (_MARGIN + _NAME + column * _SAMPLE, top))
         top += _CELL + _ROOM

@@ -83,11 +83,13 @@ def test_samples_that_cannot_be_read_are_left_out(run: Run) -> None:
     assert gallery({}) is None
 
 
-def test_unknown_labels_are_refused(run: Run) -> None:
-    with pytest.raises(
-        ValueError, match="expected samples with the labels sketch and sketch alone or with caption, got a"
-    ):
-        gallery({"s2i": of(run, {"a": clip(0)})})
+def test_other_labels_are_said_in_the_row(run: Run) -> None:
+    pictures, strange = of(run, {"K = 1": clip(0)}), of(run, {"a": clip(1)})
+    (page,), (alone,) = shown(gallery({"t2i": pictures, "s2i": strange})), shown(gallery({"t2i": pictures}))
+    row = page[len(alone) :, 118 + 24 :]
+    assert (row != 255).any()
+    assert not has(page, clip(1).image())
+    assert gallery({"s2i": strange}) is None
 
 
 def test_it_lies_beside_the_report_of_all_runs(make_run: Callable[..., Path], tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ def test_all_writes_a_page_of_every_run_and_one_of_all(runs, capsys):
     pages = [
         runs / "t2i" / "report" / "index.html",
         runs / "s2v" / "report" / "index.html",
+        runs / "gallery.webp",
         runs / "report" / "index.html",
     ]
     assert capsys.readouterr().out.split() == list(map(str, pages))
