@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
+import weakref
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -40,6 +43,8 @@ class Ahead(Generic[T]):
         """What step ``step`` reads."""
         if not self._workers:
             return self._steps.read(step)
+        if self._coming is None:
+            atexit.register(_close, weakref.ref(self))  # before multiprocessing waits for them
         if self._coming is None or step != self._next:
             self._coming = iter(self._from(step))
         found, self._next = next(self._coming), step + 1
@@ -55,6 +60,7 @@ class Ahead(Generic[T]):
             num_workers=self._workers,
             prefetch_factor=WAITING,
             collate_fn=_as_it_is,
+            worker_init_fn=_stay,
             multiprocessing_context="fork",
             generator=torch.Generator(),  # its own, since it draws a number that is not needed here
         )
@@ -75,8 +81,19 @@ class _Steps(Dataset["T | None"], Generic[T]):
             return None
 
 
+def _close(ahead: weakref.ref[Ahead[Any]]) -> None:
+    if (found := ahead()) is not None:
+        found._coming = None
+
+
 def _as_it_is(found: T) -> T:
     return found
+
+
+def _stay(_: int) -> None:
+    """Leave it to the training to stop: schedulers send these signals to all its processes at once."""
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def usual_workers(device: torch.device) -> int:

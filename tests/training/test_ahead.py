@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 import torch
@@ -39,6 +40,14 @@ def test_an_error_comes_in_its_own_words() -> None:
     with pytest.raises(ValueError, match=r"^picture 1: expected a JPEG, got nothing$"):
         ahead[1]
     assert ahead[2] == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_signals_to_all_processes_are_the_trainings_own_affair(number: signal.Signals) -> None:
+    ahead = Ahead(lambda step: (step, os.getpid()), 40, workers=1, device=CPU)
+    _, where = ahead[0]
+    os.kill(where, number)
+    assert [ahead[step] for step in range(1, 40)] == [(step, where) for step in range(1, 40)]
 
 
 def test_fewer_workers_than_none_are_refused() -> None:
