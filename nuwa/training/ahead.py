@@ -36,23 +36,29 @@ class Ahead(Generic[T]):
         if workers < 0:
             raise ValueError(f"workers: expected 0 processes or more, got {workers}")
         self._steps, self._workers = _Steps(read, steps), workers
-        self._coming: Iterator[T | None] | None = None
+        self._coming: Iterator[T] | None = None
         self._next = -1
 
     def __getitem__(self, step: int) -> T:
         """What step ``step`` reads."""
         if not self._workers:
-            return self._steps.read(step)
+            return self._steps[step]
         if self._coming is None:
             atexit.register(_close, weakref.ref(self))  # before multiprocessing waits for them
         if self._coming is None or step != self._next:
             self._coming = iter(self._from(step))
-        found, self._next = next(self._coming), step + 1
+        try:
+            found = next(self._coming)
+        except Exception:
+            self._coming = None
+            self._steps[step]  # fails here too, in its own words instead of a worker's traceback
+            raise
+        self._next = step + 1
         if self._next == len(self._steps):
             self._coming = None  # and with it the processes
-        return self._steps.read(step) if found is None else found
+        return found
 
-    def _from(self, step: int) -> DataLoader[T | None]:
+    def _from(self, step: int) -> DataLoader[T]:
         return DataLoader(
             self._steps,
             batch_size=None,
@@ -66,19 +72,15 @@ class Ahead(Generic[T]):
         )
 
 
-class _Steps(Dataset["T | None"], Generic[T]):
+class _Steps(Dataset[T]):
     def __init__(self, read: Callable[[int], T], steps: int) -> None:
-        self.read, self._steps = read, steps
+        self._read, self._steps = read, steps
 
     def __len__(self) -> int:
         return self._steps
 
-    def __getitem__(self, step: int) -> T | None:
-        """What the step reads; None where that fails: read again by the process that asks, it fails there in its own words."""
-        try:
-            return self.read(step)
-        except Exception:
-            return None
+    def __getitem__(self, step: int) -> T:
+        return self._read(step)
 
 
 def _close(ahead: weakref.ref[Ahead[Any]]) -> None:

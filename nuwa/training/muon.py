@@ -12,8 +12,8 @@ from torch import Tensor
 class BatchedMuon(torch.optim.Muon):
     """The steps of :class:`torch.optim.Muon` (Jordan et al. 2024; arXiv 2502.16982) with steps of AdamW's size, its state too.
 
-    Matrices of one shape are orthogonalised in one batch of products in bfloat16. Results agree
-    with PyTorch's to the rounding of bfloat16. Gradients are written over.
+    Matrices of one shape are orthogonalised in one batch of products in bfloat16. Results agree with PyTorch's to the rounding
+    of bfloat16. Gradients are written over.
     """
 
     def __init__(self, params: Any, *, lr: float, momentum: float, weight_decay: float) -> None:

@@ -17,7 +17,8 @@ def test_a_terminal_is_never_given_orders(text):
 
 @given(st.text())
 def test_foreign_text_can_always_be_written_to_a_file(text):
-    escape.visible(text).encode("utf-8")
+    shown = escape.visible(text)
+    assert shown.encode("utf-8").decode("utf-8") == shown
 
 
 @given(st.text())
