@@ -15,6 +15,7 @@ from nuwa.data.sprites import actions, world
 from nuwa.data.sprites.captions import clip_captions
 from nuwa.data.sprites.clips import Clips, draw_clips, render_clip, segment_clip
 from nuwa.data.sprites.dataset import check_sizes, sample_ids, step_indices
+from nuwa.data.sprites.outcomes import draw_outcomes
 from nuwa.data.streams import MapStream
 from nuwa.noise import key
 
@@ -73,6 +74,14 @@ class SpritesClips:
     def clips(self, rows: slice) -> Tensor:
         """Some clips, uint8 (b, frames, 3, size_px, size_px); cheaper than one by one."""
         return torch.from_numpy(render_clip(self.shown[rows], self.frames, self.size_px))
+
+    def outcomes(self, rows: slice) -> Tensor:
+        """Other clips that begin with the same frames, as :meth:`clips`, of one draw of :func:`draw_outcomes` for all."""
+        return torch.from_numpy(render_clip(self._other[rows], self.frames, self.size_px))
+
+    @cached_property
+    def _other(self) -> Clips:
+        return draw_outcomes(self.shown, self.split, np.arange(self.first, self.first + self.num))
 
     def maps(self, rows: slice) -> Tensor:
         """Their segmentation maps, uint8 (b, frames, size_px, size_px) in ``range(len(world.CLASSES))``."""

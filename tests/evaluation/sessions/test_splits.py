@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from evaluation.__main__ import main
 from evaluation.protocols import PROTOCOLS
 from evaluation.records import Record, read_record
 from evaluation.replicates import REPLICATES, read_replicates
 from evaluation.sessions import SESSIONS, splits
+from evaluation.sessions.v2v import OTHER
 from nuwa import Nuwa
 from nuwa.data.sprites.clip_dataset import SpritesClips
 from nuwa.errors import run_cli
@@ -73,7 +74,7 @@ def test_rows_of_both_splits(score: Score, task: str) -> None:
     record = record_of(score(task))
     kind = "pictures" if task.endswith("2i") else "clips"
     names = [row.name for row in record.rows if not row.name.endswith(("one object", "2–3 objects"))]
-    baselines = ["repeat the last given frame"] if task == "v2v" else []
+    baselines = ["repeat the last given frame", OTHER] if task == "v2v" else []
     models = [f"NÜWA smoke{way}" for way in ROWS[task]]
     once = [*models, f"real {kind}", "reconstruction", *baselines]
     assert names == [*once, "untrained", *(f"{name}{UNSEEN}" for name in once)]
@@ -182,6 +183,23 @@ def test_only_predicted_frames_are_compared(score: Score) -> None:
     assert repeated["PSNR"] == pytest.approx(float(-10 * torch.log10(error)))
 
 
+def test_other_outcomes_begin_as_the_clips_do(score: Score) -> None:
+    """What a perfect predictor would get, and only where one frame is given."""
+    folder = score("v2v")
+    items = json.loads((folder / "samples" / "samples.json").read_text())["items"]
+    shown = [[frames_of(folder / "samples" / item["images"][name]) for name in ("real", OTHER)] for item in items]
+    assert all(np.array_equal(real[0], other[0]) for real, other in shown)
+    assert not all(np.array_equal(real, other) for real, other in shown)
+    record = record_of(folder)
+    assert values(record, OTHER)["FVD"] < values(record, "repeat the last given frame")["FVD"]
+    assert OTHER not in {row.name for row in record_of(score("v2v", given=3, num=4)).rows}
+
+
+def frames_of(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.stack([np.asarray(each.convert("RGB")) for each in ImageSequence.Iterator(image)])
+
+
 def test_more_frames_can_be_given(score: Score) -> None:
     folder = score("v2v", given=3, num=4)
     record = record_of(folder)
@@ -212,7 +230,7 @@ def test_sheet_shows_both_splits(score: Score, task: str) -> None:
     assert [item["id"].rpartition("-")[0] for item in items] == ["test-seen"] * NUM + ["test-unseen"] * NUM
     named = {
         "t2v": ["real", "reconstruction", "NÜWA"],
-        "v2v": ["real", "reconstruction", "repeat the last given frame", "NÜWA"],
+        "v2v": ["real", "reconstruction", "repeat the last given frame", OTHER, "NÜWA"],
         "s2i": ["sketch", "real", "reconstruction", "with caption", "sketch alone"],
         "s2v": ["sketches", "real", "reconstruction", "with caption", "sketch alone"],
     }[task]
