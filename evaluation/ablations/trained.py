@@ -14,6 +14,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from evaluation import strict
 from evaluation.ablations.pairs import pair
 from evaluation.ablations.sizes import SIZES
@@ -24,6 +26,7 @@ from evaluation.sessions.splits import SPLITS, SplitsOptions
 from evaluation.sessions.training import train
 from nuwa.presets import Preset
 from nuwa.tasks import TASKS
+from nuwa.training.ahead import usual_workers
 from nuwa.training.checkpoint import WEIGHTS
 from nuwa.training.precision import pick_device
 from nuwa.training.prepare import TrainingData, prepare
@@ -173,7 +176,10 @@ def train_model(config: Mapping[str, Any], seed: int, folder: Path, device: str)
     share(folder.parent / given.tokenizers / "training", folder / "training")
     data, preset = setting.data_for(setting.resolve(seed))
     chosen = pick_device(device)
-    train(preset, data(), folder, chosen, provenance(chosen, {"training": seed}).environment)
+    workers = min(
+        usual_workers(chosen), torch.get_num_threads()
+    )  # this cell's share of the cores; others train beside it
+    train(preset, data(), folder, chosen, provenance(chosen, {"training": seed}).environment, workers=workers)
 
 
 def score(config: Mapping[str, Any], _seed: int, folder: Path, device: str) -> None:

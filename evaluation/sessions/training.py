@@ -49,13 +49,14 @@ def train(
     *,
     shards: Path | None = None,
     tokenizer: Path | None = None,
+    workers: int | None = None,
 ) -> tuple[Nuwa, Training, bool]:
     """The preset's system, what its training took, and whether that was now rather than in an earlier run.
 
-    What is not trained yet is trained, into ``out/training`` and ``out/checkpoint``.
+    What is not trained yet is trained, into ``out/training`` and ``out/checkpoint``; ``workers`` processes read ahead.
     """
     checkpoint, began = out / "checkpoint", time.monotonic()
-    system = prepare(preset, data, out / "training", device, shards=shards, given_tokenizer=tokenizer)
+    system = prepare(preset, data, out / "training", device, shards=shards, given_tokenizer=tokenizer, workers=workers)
     system.save_pretrained(checkpoint)
     if (kept := read_training(checkpoint)) is not None:
         return system, kept, False

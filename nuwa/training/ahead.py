@@ -7,6 +7,7 @@ import os
 import signal
 import weakref
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -27,7 +28,9 @@ class Ahead(Generic[T]):
     """``read(step)`` for steps in their order, as a function of the step alone; ``workers`` processes read ahead.
 
     The result is that of ``read`` whatever their number; with none, or where steps are asked for out of order, the first is
-    read when it is asked for. The processes are forks, so ``read`` may be anything, but must leave the GPU alone.
+    read when it is asked for. The processes are forks, so ``read`` may be anything, but must leave the GPU alone. A method is
+    held weakly: its owner, which holds this, then ends with its last reference, and the processes with it. Left to the garbage
+    collector they would take seconds each, since it may take the queue before the message to stop.
     """
 
     def __init__(self, read: Callable[[int], T], steps: int, *, workers: int | None, device: torch.device) -> None:
@@ -35,7 +38,9 @@ class Ahead(Generic[T]):
         workers = usual_workers(device) if workers is None else workers
         if workers < 0:
             raise ValueError(f"workers: expected 0 processes or more, got {workers}")
-        self._steps, self._workers = _Steps(read, steps), workers
+        bound = isinstance(read, MethodType)
+        self._steps = _Steps(weakref.WeakMethod(read) if bound else lambda: read, steps)
+        self._workers = workers
         self._coming: Iterator[T] | None = None
         self._next = -1
 
@@ -49,8 +54,9 @@ class Ahead(Generic[T]):
             self._coming = iter(self._from(step))
         try:
             found = next(self._coming)
-        except Exception:
+        except Exception as error:
             self._coming = None
+            error.with_traceback(None)  # whose frames hold the processes
             self._steps[step]  # fails here too, in its own words instead of a worker's traceback
             raise
         self._next = step + 1
@@ -73,14 +79,16 @@ class Ahead(Generic[T]):
 
 
 class _Steps(Dataset[T]):
-    def __init__(self, read: Callable[[int], T], steps: int) -> None:
+    def __init__(self, read: Callable[[], Callable[[int], T] | None], steps: int) -> None:
         self._read, self._steps = read, steps
 
     def __len__(self) -> int:
         return self._steps
 
     def __getitem__(self, step: int) -> T:
-        return self._read(step)
+        read = self._read()
+        assert read is not None  # its owner holds this
+        return read(step)
 
 
 def _close(ahead: weakref.ref[Ahead[Any]]) -> None:

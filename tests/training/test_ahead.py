@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
 import signal
 
@@ -48,6 +50,21 @@ def test_signals_to_all_processes_are_the_trainings_own_affair(number: signal.Si
     _, where = ahead[0]
     os.kill(where, number)
     assert [ahead[step] for step in range(1, 40)] == [(step, where) for step in range(1, 40)]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_processes_end_with_the_stage(name: str) -> None:
+    """With its last reference, not when the garbage collector comes by, for which they would not end at once."""
+    stage = STAGES[name](workers=2)
+    stage.step(0)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    gc.disable()
+    try:
+        del stage
+        assert not any(worker.is_alive() for worker in workers)
+    finally:
+        gc.enable()
 
 
 def test_fewer_workers_than_none_are_refused() -> None:
