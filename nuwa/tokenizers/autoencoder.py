@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nuwa.grid import Grid
 from nuwa.tokenizers import blocks
+from nuwa.tokenizers.patches import distinct
 from nuwa.tokenizers.quantize import Codebook, Codes, Quantized
 
 
@@ -56,6 +57,10 @@ class AutoencoderConfig:
         return cls(**{**state, "widths": tuple(state["widths"])})
 
 
+TOGETHER = 128
+"""Patches are encoded in multiples of so many, since PyTorch prepares convolutions anew for every shape that it has not met."""
+
+
 class VQAutoencoder(nn.Module):
     """Channels in, channels out, over codes."""
 
@@ -94,6 +99,20 @@ class VQAutoencoder(nn.Module):
         last = self.decoder[-1]
         assert isinstance(last, blocks.Up)
         return last.conv.weight
+
+    def encoded(self, frames: Tensor, channels: Callable[[Tensor], Tensor]) -> Tensor:
+        """Tokens (b, t, h, w) int64 of frames uint8 (b, t, c, H, W); ``channels`` makes of some of them what the encoder reads.
+
+        On a CPU equal patches are encoded once, where a token is made from its own patch; a GPU would have to be waited for.
+        """
+        config, found = self.config, None
+        if config.encoder_kernel == 1 and frames.device.type == "cpu":
+            found = distinct(frames.flatten(0, 1), config.factor)
+        if found is None:
+            return self.tokens_of(channels(frames))
+        patches, place = found
+        rows = torch.arange(-(-len(patches) // TOGETHER) * TOGETHER).clamp(max=len(patches) - 1)
+        return self.tokens_of(channels(patches[None, rows])).flatten()[place].unflatten(0, frames.shape[:2])
 
     def tokens_of(self, frames: Tensor) -> Tensor:
         """Tokens (b, t, h, w) int64 of frames as channels (b, t, c, H, W) float."""

@@ -113,7 +113,7 @@ class VQGAN(VQAutoencoder):
                 f"pictures: expected uint8 (b, {channels}, H, W) or (b, t, {channels}, H, W) with sides that are multiples "
                 f"of {factor}, got {pictures.dtype} {tuple(pictures.shape)}"
             )
-        return self.tokens_of(to_float(frames))
+        return self.encoded(frames, to_float)
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
