@@ -109,8 +109,9 @@ class Training:
         settings = replace(preset.transformer, compile=compile, steps=STEPS, precision="auto", tables="random")
         with torch.device(device):  # weights of this size are drawn at once on a GPU, and take half a minute on a CPU
             self.stage = TransformerStage(
-                config, settings, sources, VQGAN(VQGANConfig()), text, origin={}, device=device
-            )
+                config, settings, sources, VQGAN(VQGANConfig()), text, origin={}, device=device,
+                workers=0,  # steps of the other task are left out: processes that read ahead would start anew after each
+            )  # fmt: skip
 
     @property
     def parameters(self) -> int:
