@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -27,21 +28,28 @@ from nuwa.training.prepare import TrainingData
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationData:
-    """One dataset, ready to be trained on and scored against."""
+class Tested:
+    """Samples to score a model on, with a reference of their own."""
 
     test: Pictures  # captions to generate from, with their real pictures
     scenes: Scenes | None  # what the test captions name, where that is known
     real: Pictures  # other real pictures: their distance to those of the test captions is the floor
     real_scenes: Scenes | None
-    training: Callable[[], TrainingData]  # opened only where something is to be trained
-    notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
 
-    def only(self, usable: Callable[[Sequence[str]], Sequence[bool]], reason: str) -> EvaluationData:
+    def only(self, usable: Callable[[Sequence[str]], Sequence[bool]], reason: str) -> Self:
         """The same without the samples whose captions are not ``usable``; they are named with ``reason``."""
         test, real = (pictures.only(usable, reason) for pictures in (self.test, self.real))
         assert self.scenes is None or len(test.rows) == len(self.test.rows)  # captions of known scenes are all usable
         return replace(self, test=test, real=real)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationData(Tested):
+    """One dataset, ready to be trained on and scored against."""
+
+    training: Callable[[], TrainingData]  # opened only where something is to be trained
+    unseen: Tested | None = None  # combinations that training never shows, where the dataset has such a split
+    notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
 
 
 @dataclass(frozen=True)
@@ -123,19 +131,22 @@ DATASETS: Registry[Callable[[DataOptions], EvaluationData]] = Registry("dataset"
 
 @DATASETS.register("sprites")
 def sprites(options: DataOptions) -> EvaluationData:
-    """The embedded world: 1,024 captions of test-seen where no number is given.
+    """The embedded world: 1,024 captions of test-seen, and as many of test-unseen, where no number is given.
 
     The floor is another take of the same scenes: real pictures of the same captions, which no model can do better than.
     """
+    seen, unseen = (_sprites(split, options) for split in ("test-seen", "test-unseen"))
+    return EvaluationData(**vars(seen), training=lambda: sprites_data(options.size_px), unseen=unseen)
+
+
+def _sprites(split: str, options: DataOptions) -> Tested:
     num = options.num or 1024
-    test = SpritesPictures("test-seen", num, options.size_px)
-    again = SpritesPictures("test-seen", num, options.size_px, take=1)
-    return EvaluationData(
+    test, again = (SpritesPictures(split, num, options.size_px, take=take) for take in (0, 1))
+    return Tested(
         test=Pictures(test, range(num)),
         scenes=test.scenes,
         real=Pictures(again, range(num)),
         real_scenes=again.scenes,
-        training=lambda: sprites_data(options.size_px),
     )
 
 

@@ -71,6 +71,9 @@ class SplitsOptions:
 SPLITS: Registry[Callable[[SplitsOptions], Splits]] = Registry("dataset")
 """By name. ValueError for one that lacks what is asked for, such as clips."""
 
+UNSEEN = ", unseen combinations"
+"""Behind the names of the rows of the split test-unseen."""
+
 NUM = 512  # samples of a split of sprites: a session takes a minute or two on two cores
 
 
@@ -78,7 +81,7 @@ NUM = 512  # samples of a split of sprites: a session takes a minute or two on t
 def sprites(options: SplitsOptions) -> Splits:
     """The embedded world, 512 samples a split: combinations that training shows, and those that it never shows."""
     num, splits = options.num or NUM, []
-    for name, suffix in (("test-seen", ""), ("test-unseen", ", unseen combinations")):
+    for name, suffix in (("test-seen", ""), ("test-unseen", UNSEEN)):
         test, real = (_sprites(name, num, options, take) for take in (0, 1))
         splits.append(Split(dataset=test, test=_samples(test), real=_samples(real), suffix=suffix))
     return Splits(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from evaluation import judges
-from evaluation.data import DATASETS, DataOptions, EvaluationData, Pictures
+from evaluation.data import DATASETS, DataOptions, EvaluationData, Pictures, Tested
 from evaluation.metrics import PictureScorer, best_of, caption_scores
 from evaluation.metrics.base import Estimate
 from evaluation.metrics.codebook import codebook_usage
@@ -21,6 +21,7 @@ from evaluation.samples import save_captions, save_samples, save_sheet
 from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
 from evaluation.sessions.drawing import by_length, draw, rebuild
 from evaluation.sessions.samples import Samples
+from evaluation.sessions.splits import UNSEEN
 from evaluation.sessions.table import BATCH, Table
 from nuwa.data.folder import GeneratedFolder
 from nuwa.data.sprites import Scenes
@@ -47,6 +48,7 @@ class T2IOptions(SessionOptions):
     generated: Path | None = None  # score this folder of <caption id>.png instead of training and sampling
     allow_missing: bool = False  # score a folder in which some ids have no picture
     candidates: int = 8  # K: pictures a caption, of which CLIPSIM keeps the best
+    unseen: bool = True  # score combinations that training never shows too, where the dataset has them
     out: Path = Path("runs/eval-t2i")  # folder for everything that is made
 
     def check(self) -> None:
@@ -192,9 +194,24 @@ def _train_and_score(
     settings = state.settings(unguided, k=1, **({} if unguided == sampling else {"note": note}))
     table.add("untrained", "baseline", test.showing(random), sampling=settings)
 
+    if options.unseen and data.unseen is not None:
+        _score_unseen(state, data.unseen, scorer, system)
     save_samples(state.out / "generated", test.showing(drawn[:, 0]))
     save_sheet(state.out / "samples", test[:SHEET], shown)
     return state.model(system)
+
+
+def _score_unseen(state: Run, data: Tested, scorer: Callable[[], CaptionedScorer], system: Nuwa) -> None:
+    """Rows of another split, against its own reference; one picture a caption, since best of K is about the judge."""
+    test, sampling, dataset = captioned_samples(data.test, data.scenes), state.sampling, data.test.dataset
+    with state.timed("sample"):
+        drawn = _pictures(system, test.captions, sampling, 1, "sample unseen combinations")[:, 0]
+        _, rebuilt = rebuild(system, test.pixels)
+    table, said = Table(state, scorer, test), {"split": dataset.split, "split_fingerprint": dataset.fingerprint}
+    settings = state.settings(sampling, k=1, **state.trained_by)
+    table.add(f"NÜWA {state.name}, K = 1{UNSEEN}", "model", test.showing(drawn), sampling={**settings, **said})
+    table.add(f"real pictures{UNSEEN}", "real", captioned_samples(data.real, data.real_scenes), sampling=said)
+    table.add(f"reconstruction{UNSEEN}", "reconstruction", test.showing(rebuilt), sampling=said)
 
 
 def _pictures(system: Nuwa, captions: Sequence[str], sampling: Sampling, candidates: int, what: str) -> Tensor:

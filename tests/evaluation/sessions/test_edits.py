@@ -20,13 +20,13 @@ from evaluation.protocols import PROTOCOLS
 from evaluation.records import Record, read_record
 from evaluation.sessions import ti2i, tv2v
 from evaluation.sessions.edits import EditOptions
+from evaluation.sessions.splits import UNSEEN
 from nuwa import Nuwa
 from nuwa.data.sprites.edit_dataset import SpritesEdits
 from nuwa.errors import run_cli
 
 NUM, FRAMES = 12, 5
 ROUTES = ["masked-condition", "zero-shot"]
-UNSEEN = ", unseen combinations"
 
 pytestmark = pytest.mark.filterwarnings("ignore::evaluation.metrics.uncertainty.SmallSampleWarning")
 

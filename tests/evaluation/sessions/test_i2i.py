@@ -16,13 +16,13 @@ from evaluation.protocols import PROTOCOLS
 from evaluation.records import Record, read_record
 from evaluation.sessions.holes import KINDS, draw_holes, kinds_of
 from evaluation.sessions.i2i import I2IOptions, run
+from evaluation.sessions.splits import UNSEEN
 from nuwa import Nuwa
 from nuwa.data.sprites.dataset import SpritesPictures
 from nuwa.errors import run_cli
 
 NUM = 12
 ROUTES = ["masked-condition", "zero-shot"]
-UNSEEN = ", unseen combinations"
 
 pytestmark = pytest.mark.filterwarnings("ignore::evaluation.metrics.uncertainty.SmallSampleWarning")
 

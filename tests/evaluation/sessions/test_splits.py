@@ -17,6 +17,7 @@ from evaluation.protocols import PROTOCOLS
 from evaluation.records import Record, read_record
 from evaluation.replicates import REPLICATES, read_replicates
 from evaluation.sessions import SESSIONS, splits
+from evaluation.sessions.splits import UNSEEN
 from evaluation.sessions.v2v import OTHER
 from nuwa import Nuwa
 from nuwa.data.sprites.clip_dataset import SpritesClips
@@ -24,7 +25,6 @@ from nuwa.errors import run_cli
 from nuwa.tasks import TASKS
 
 NUM, FRAMES = 12, 5
-UNSEEN = ", unseen combinations"
 ROWS = {
     "t2v": [""],
     "v2v": [""],

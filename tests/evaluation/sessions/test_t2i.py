@@ -20,6 +20,7 @@ from evaluation.records import PeakMemory, Record, read_record
 from evaluation.scoring.captions import read_captions
 from evaluation.sessions import Run, SessionOptions
 from evaluation.sessions.ending import said
+from evaluation.sessions.splits import UNSEEN
 from evaluation.sessions.t2i import T2IOptions, run
 from evaluation.sessions.training import logged_s, read_training
 from nuwa import Nuwa
@@ -52,8 +53,11 @@ def values(record: Record, row: str) -> dict[str, float]:
 
 def test_rows_and_their_order(record: Record) -> None:
     rows = ["NÜWA smoke:t2i, K = 1", "NÜWA smoke:t2i, K = 2", "real pictures", "reconstruction", "untrained"]
+    unseen = [f"{rows[place]}{UNSEEN}" for place in (0, 2, 3)]
     names = [each.name for each in record.rows]
-    assert [name for name in names if "object" not in name] == rows
+    assert [name for name in names if "object" not in name] == [*rows, *unseen]
+    for each in record.rows:
+        assert each.sampling.get("split") == ("test-unseen" if UNSEEN in each.name else None)
     assert {each.role for each in record.rows} == {"model", "real", "reconstruction", "baseline"}
     assert f"{rows[0]}, one object" in names
 
@@ -156,6 +160,18 @@ def test_checkpoint_draws_the_pictures_of_the_table(options: T2IOptions, record:
     for name, picture in zip(test.ids[:5], pictures, strict=True):
         saved = np.asarray(Image.open(options.out / "generated" / f"{name}.png"))
         assert torch.equal(torch.from_numpy(saved.copy()).permute(2, 0, 1), picture)
+
+
+def test_combinations_never_shown_have_a_reference_of_their_own(options: T2IOptions, record: Record) -> None:
+    """Other pictures than those of the split that the table is about, and the same model."""
+    rows = {row.name: row for row in record.rows}
+    seen, unseen = (rows[f"real pictures{suffix}"] for suffix in ("", UNSEEN))
+    assert unseen.sampling["split_fingerprint"] == SpritesPictures("test-unseen", NUM, 32).fingerprint
+    assert [each.name for each in unseen.metrics] == [each.name for each in seen.metrics]
+    assert [each.value for each in unseen.metrics] != [each.value for each in seen.metrics]
+    without = run(replace(options, unseen=False, checkpoint=options.out / "checkpoint", out=options.out / "seen"))
+    assert without is not None
+    assert without.rows == tuple(row for row in record.rows if UNSEEN not in row.name)
 
 
 def test_sheet_names_pictures_that_are_there(options: T2IOptions, record: Record) -> None:
