@@ -131,7 +131,7 @@ def small() -> Preset:
             d=384, num_heads=6, encoder_layers=3, decoder_layers=8, encoder_attention=WHOLE, conditions=EVERYTHING
         ),
         transformer=TransformerTraining(
-            steps=4500, batch=192, lr=3e-3, lead=500, next_frame=0.5, tasks=EIGHT | {"t2i": 1.5, "t2v": 8.0, "v2v": 5.0}
+            steps=4500, batch=192, lr=3e-3, lead=500, next_frame=0.5, tasks=EIGHT | {"t2i": 2.5, "t2v": 8.0, "v2v": 3.5}
         ),
         alone=TransformerTraining(steps=3000, batch=256, lr=2e-3),
         sampling=Sampling(guidance=2.0, temperature=0.7),
