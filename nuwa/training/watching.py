@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,13 @@ class Board(Protocol):
         """There is nothing more."""
 
 
+def _wait_for_another_second(folder: Path) -> None:
+    """Until no event file of the folder is of this second: names, by which they are read, order those of one by chance."""
+    seconds = [int(path.name.split(".")[3]) for path in folder.glob("events.out.tfevents.*")]
+    while seconds and int(time.time()) == max(seconds):
+        time.sleep(0.02)
+
+
 class TensorBoard:
     """Event files in ``folder/tensorboard``: ``tensorboard --logdir FOLDER`` shows every training below it.
 
@@ -63,6 +71,7 @@ class TensorBoard:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its own imports
             from torch.utils.tensorboard import SummaryWriter
+        _wait_for_another_second(folder / "tensorboard")
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=start + 1)
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:

@@ -36,6 +36,20 @@ def events(folder: Path) -> Any:
     return found
 
 
+def test_event_files_are_read_in_the_order_in_which_they_were_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ninth and the tenth of a process and a second would change places: a run goes on where its last part ended."""
+    writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
+    monkeypatch.setattr(writer, "_global_uid", writer.AtomicCounter(9))
+    for start in range(3):
+        board = module.TensorBoard(tmp_path, start)
+        board.write(start + 1, {"loss": float(start)})
+        board.close()
+    accumulator = events(tmp_path)
+    assert [(each.step, each.value) for each in accumulator.Scalars("loss")] == [(1, 0.0), (2, 1.0), (3, 2.0)]
+
+
 def test_tensorboard_has_the_log_and_the_samples(tmp_path: Path) -> None:
     """Each step once, though the run was stopped and wrote three steps again."""
     pytest.importorskip("tensorboard")
