@@ -182,6 +182,8 @@ def test_peer(benchmark: BenchmarkFixture, ledger: Ledger, grid: Grid, peer: str
             out = module(*inputs)
             return torch.autograd.grad(out, inputs, torch.ones_like(out))
 
-        measure(ledger, benchmark, row, run, clocked(ledger.synchronised(run))[1])
+        found, first_s = clocked(ledger.synchronised(run))
+        assert all(torch.isfinite(each).all() for each in (found if backward else (found,)))
+        measure(ledger, benchmark, row, run, first_s)
     except torch.OutOfMemoryError:
         skip(ledger, row, "out of memory")

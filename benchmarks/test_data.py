@@ -156,6 +156,7 @@ def test_memory_of_clips(benchmark: BenchmarkFixture, tmp_path: Path, add: Calla
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     data = open_clips("folder", tmp_path, rule=FrameRule(num_frames=2, fps=5), size_px=32)
+    assert len(data) == 1
     found = memory_over(benchmark, (data.clip(0) for _ in range(MANY)))
     add(f"memory over {MANY:,} clips", **found, bar=1.05)
 

@@ -51,6 +51,11 @@ class EvaluationData(Tested):
     unseen: Tested | None = None  # combinations that training never shows, where the dataset has such a split
     notes: tuple[Skipped, ...] = ()  # what is left out of this evaluation, and why
 
+    def only(self, usable: Callable[[Sequence[str]], Sequence[bool]], reason: str) -> Self:
+        """See :class:`Tested`; of both splits."""
+        unseen = None if self.unseen is None else self.unseen.only(usable, reason)
+        return replace(super().only(usable, reason), unseen=unseen)
+
 
 @dataclass(frozen=True)
 class Pictures:

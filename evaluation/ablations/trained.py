@@ -176,9 +176,8 @@ def train_model(config: Mapping[str, Any], seed: int, folder: Path, device: str)
     share(folder.parent / given.tokenizers / "training", folder / "training")
     data, preset = setting.data_for(setting.resolve(seed))
     chosen = pick_device(device)
-    workers = min(
-        usual_workers(chosen), torch.get_num_threads()
-    )  # this cell's share of the cores; others train beside it
+    # A cell's threads are its share of the cores; others train beside it.
+    workers = min(usual_workers(chosen), torch.get_num_threads())
     train(preset, data(), folder, chosen, provenance(chosen, {"training": seed}).environment, workers=workers)
 
 

@@ -14,7 +14,7 @@ from evaluation.sessions.base import Run
 from evaluation.sessions.measures import Measure, Measures
 from evaluation.sessions.routes import routes, shown, staying
 from evaluation.sessions.samples import Samples
-from evaluation.sessions.splits import NUM, UNSEEN, Split, Splits
+from evaluation.sessions.splits import NUM, SPRITES, Split, Splits
 from nuwa.data.captioned import Skipped
 from nuwa.data.sprites.edit_dataset import SpritesEdits
 from nuwa.tasks import TASKS
@@ -59,8 +59,7 @@ def read_edits(state: Run) -> Splits:
     notes: list[Skipped] = []
     frames = limits.grid.t if TASKS[state.task].target == "clip" else None
     assert isinstance(state.options, EditOptions)
-    named = (("test-seen", ""), ("test-unseen", UNSEEN))
-    for name, suffix in named if state.options.unseen else named[:1]:
+    for name, suffix in SPRITES if state.options.unseen else SPRITES[:1]:
         test, real = (
             SpritesEdits(name, state.options.num or NUM, frames, limits.size_px, take=take) for take in (0, 1)
         )

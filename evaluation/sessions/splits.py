@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from evaluation.records import Scalar
 from evaluation.sessions.samples import Samples
 from nuwa.data.captioned import Captioned, Skipped
 from nuwa.data.listed import WITHOUT_WORDS
@@ -54,12 +55,21 @@ class Splits:
         return all(caption == WITHOUT_WORDS for split in self.splits for caption in split.test.captions)
 
 
+def said_of(dataset: Captioned) -> dict[str, Scalar]:
+    """What a row says of the split that it is of, where that is not the first."""
+    return {"split": dataset.split, "split_fingerprint": dataset.fingerprint}
+
+
+NUM = 512  # samples of a split of sprites: a session takes a minute or two on two cores
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitsOptions:
     """What is asked of a dataset."""
 
     root: Path | None  # folder of the dataset; sprites need none
-    num: int | None  # samples of each split; the dataset's own number where None
+    num: int | None  # samples of each split; all that there are where None
+    usual: int = NUM  # of a dataset without an end, where num is None
     size_px: int
     frames: int | None  # of a clip; None for pictures
     train_frames: int  # of the clips to train on; 1 where only pictures are learnt
@@ -74,14 +84,15 @@ SPLITS: Registry[Callable[[SplitsOptions], Splits]] = Registry("dataset")
 UNSEEN = ", unseen combinations"
 """Behind the names of the rows of the split test-unseen."""
 
-NUM = 512  # samples of a split of sprites: a session takes a minute or two on two cores
+SPRITES = (("test-seen", ""), ("test-unseen", UNSEEN))
+"""Splits of sprites to score, the main one first, and what stands behind the names of their rows."""
 
 
 @SPLITS.register("sprites")
 def sprites(options: SplitsOptions) -> Splits:
-    """The embedded world, 512 samples a split: combinations that training shows, and those that it never shows."""
-    num, splits = options.num or NUM, []
-    for name, suffix in (("test-seen", ""), ("test-unseen", UNSEEN)):
+    """The embedded world: combinations that training shows, and those that it never shows."""
+    num, splits = options.num or options.usual, []
+    for name, suffix in SPRITES:
         test, real = (_sprites(name, num, options, take) for take in (0, 1))
         splits.append(Split(dataset=test, test=_samples(test), real=_samples(real), suffix=suffix))
     return Splits(

@@ -15,7 +15,7 @@ from evaluation.samples import save_samples, save_sheet
 from evaluation.sessions.base import Run, SessionOptions
 from evaluation.sessions.drawing import by_length, draw, rebuild
 from evaluation.sessions.samples import Samples
-from evaluation.sessions.splits import SPLITS, Split, Splits, SplitsOptions
+from evaluation.sessions.splits import NUM, SPLITS, Split, Splits, SplitsOptions, said_of
 from evaluation.sessions.table import Scorer, Table
 from nuwa.data.video import FrameRule
 from nuwa.registry import suggest
@@ -67,13 +67,14 @@ class Way:
     sampling: Mapping[str, Scalar] | None = None  # what its rows say beside how tokens are drawn
 
 
-def read(state: Run) -> Splits:
-    """The dataset that was asked for, in the size and the length of the model."""
+def read(state: Run, *, usual: int = NUM) -> Splits:
+    """The dataset that was asked for, in the size and the length of the model; ``usual`` samples of one without an end."""
     options, limits = state.options, state.limits
     assert isinstance(options, SplitOptions)
     asked = SplitsOptions(
         root=options.root,
         num=options.num,
+        usual=usual,
         size_px=limits.size_px,
         frames=limits.grid.t if TASKS[state.task].target == "clip" else None,
         train_frames=limits.grid.t,
@@ -135,7 +136,7 @@ def score(
         with state.timed("sample"):
             drawn = {way.name: _draw(system, test, way, sampling, kind) for way in ways}
             tokens, again = rebuild(system, test.pixels)
-        table = _SplitTable(Table(state, scorer, test), split, {} if is_first else _said_of(split))
+        table = _SplitTable(Table(state, scorer, test), split, {} if is_first else said_of(split.dataset))
         for way in ways:
             name = f"NÜWA {state.name}" + (f", {way.name}" if way.name else "")
             settings = state.settings(sampling, **(way.sampling or {}), **state.trained_by)
@@ -196,10 +197,6 @@ class _SplitTable:
     ) -> None:
         settings = {**(sampling or {}), **self.said}
         self.table.add(name + self.split.suffix, role, samples, sampling=settings, extra=extra)
-
-
-def _said_of(split: Split) -> dict[str, Scalar]:
-    return {"split": split.dataset.split, "split_fingerprint": split.dataset.fingerprint}
 
 
 def _draw(system: Nuwa, test: Samples, way: Way, sampling: Sampling, what: str) -> Tensor:

@@ -21,7 +21,7 @@ from evaluation.samples import save_captions, save_samples, save_sheet
 from evaluation.sessions.base import SESSIONS, Run, Session, SessionOptions
 from evaluation.sessions.drawing import by_length, draw, rebuild
 from evaluation.sessions.samples import Samples
-from evaluation.sessions.splits import UNSEEN
+from evaluation.sessions.splits import UNSEEN, said_of
 from evaluation.sessions.table import BATCH, Table
 from nuwa.data.folder import GeneratedFolder
 from nuwa.data.sprites import Scenes
@@ -203,11 +203,11 @@ def _train_and_score(
 
 def _score_unseen(state: Run, data: Tested, scorer: Callable[[], CaptionedScorer], system: Nuwa) -> None:
     """Rows of another split, against its own reference; one picture a caption, since best of K is about the judge."""
-    test, sampling, dataset = captioned_samples(data.test, data.scenes), state.sampling, data.test.dataset
+    test, sampling = captioned_samples(data.test, data.scenes), state.sampling
     with state.timed("sample"):
         drawn = _pictures(system, test.captions, sampling, 1, "sample unseen combinations")[:, 0]
         _, rebuilt = rebuild(system, test.pixels)
-    table, said = Table(state, scorer, test), {"split": dataset.split, "split_fingerprint": dataset.fingerprint}
+    table, said = Table(state, scorer, test), said_of(data.test.dataset)
     settings = state.settings(sampling, k=1, **state.trained_by)
     table.add(f"NÜWA {state.name}, K = 1{UNSEEN}", "model", test.showing(drawn), sampling={**settings, **said})
     table.add(f"real pictures{UNSEEN}", "real", captioned_samples(data.real, data.real_scenes), sampling=said)

@@ -51,12 +51,10 @@ OTHER = "same start, other outcome"
 
 def run(options: V2VOptions) -> Record:
     """Run the session and leave ``record.json``, ``samples/``, ``generated/`` and ``training/`` in ``options.out``."""
-    if options.num is None and options.data == "sprites":
-        options = replace(options, num=NUM)
     state, given = Run.begin("v2v", options), options.given
     if given >= (frames := state.limits.grid.t):
         raise ValueError(f"expected 1 to {frames - 1} given frames of {frames}, got {given}; one has to be predicted")
-    data = standard.read(state)
+    data = standard.read(state, usual=NUM)
     data = replace(data, splits=tuple(_with_target(split, given) for split in data.splits))
     scorer = partial(Measures, measures(given, judges.load_video_judge(state.device)), state.device)
 

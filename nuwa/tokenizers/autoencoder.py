@@ -101,9 +101,10 @@ class VQAutoencoder(nn.Module):
         return last.conv.weight
 
     def encoded(self, frames: Tensor, channels: Callable[[Tensor], Tensor]) -> Tensor:
-        """Tokens (b, t, h, w) int64 of frames uint8 (b, t, c, H, W); ``channels`` makes of some of them what the encoder reads.
+        """Tokens (b, t, h, w) int64 of frames (b, t, c, H, W) of whole numbers.
 
-        On a CPU equal patches are encoded once, where a token is made from its own patch; a GPU would have to be waited for.
+        ``channels`` makes of some of them what the encoder reads. On a CPU equal patches are encoded once, where a token is
+        made from its own patch; a GPU would have to be waited for.
         """
         config, found = self.config, None
         if config.encoder_kernel == 1 and frames.device.type == "cpu":

@@ -38,16 +38,13 @@ class VQGANSeg(VQAutoencoder):
 
     def one_hot(self, maps: Tensor) -> Tensor:
         """Channels (…, C, H, W) float of maps (…, H, W). ValueError for a class that is none of ours."""
-        self._check(maps)
-        return F.one_hot(maps.long(), self.config.num_classes).movedim(-1, -3).float()
-
-    def _check(self, maps: Tensor) -> None:
         classes = self.config.num_classes
         if maps.numel() and (int(maps.min()) < 0 or int(maps.max()) >= classes):
             raise ValueError(
                 f"sketch: expected classes 0…{classes - 1}, got {int(maps.min())}…{int(maps.max())}; "
                 "the map has classes that this tokenizer was not trained on"
             )
+        return F.one_hot(maps.long(), classes).movedim(-1, -3).float()
 
     @torch.no_grad()
     def encode(self, maps: Tensor) -> Tensor:
@@ -63,10 +60,7 @@ class VQGANSeg(VQAutoencoder):
                 f"sketch: expected uint8 or int64 (b, H, W) or (b, t, H, W) with sides that are multiples of {factor}, "
                 f"got {maps.dtype} {tuple(maps.shape)}"
             )
-        self._check(frames)
-        if self.config.num_classes > 256:
-            return self.tokens_of(self.one_hot(frames))
-        return self.encoded(frames[:, :, None].to(torch.uint8), lambda some: self.one_hot(some[:, :, 0]))
+        return self.encoded(frames[:, :, None], lambda some: self.one_hot(some[:, :, 0]))
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:

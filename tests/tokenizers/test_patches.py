@@ -38,6 +38,16 @@ def test_patches_make_the_pictures_again(m: int, c: int, h: int, w: int, side: i
         assert torch.equal(found[0][found[1]], whole)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_patches_of_the_same_values_in_other_places_differ(dtype: torch.dtype) -> None:
+    """Two values on 16 cells in all 65,536 ways, each twice."""
+    cells = torch.arange(2**16)[:, None] >> torch.arange(16) & 1
+    pictures = cells.view(-1, 1, 4, 4).repeat(2, 1, 1, 1).to(dtype)
+    found = distinct(pictures, 4)
+    assert found is not None
+    assert len(found[0]) == 2**16
+
+
 @pytest.fixture
 def tokenizer() -> VQGAN:
     torch.manual_seed(0)
@@ -49,10 +59,12 @@ def sketches() -> VQGANSeg:
     return VQGANSeg(VQGANSegConfig(size_px=32, widths=(16, 32), num_codes=64)).eval()
 
 
-@pytest.mark.parametrize("kind", ["clips", "maps"])
-def test_tokens_are_those_of_whole_pictures(tokenizer: VQGAN, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("kind", "dtype"), [("clips", torch.uint8), ("maps", torch.uint8), ("maps", torch.int64)])
+def test_tokens_are_those_of_whole_pictures(
+    tokenizer: VQGAN, kind: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown, model = SpritesClips("val", 40), tokenizer if kind == "clips" else sketches()
-    frames = getattr(shown, kind)(slice(None))
+    frames = getattr(shown, kind)(slice(None)).to(dtype)
     channels = to_float(frames) if kind == "clips" else sketches().one_hot(frames)
     whole, seen = model.tokens_of, []
 
@@ -89,4 +101,6 @@ def test_a_token_that_sees_around_its_patch_is_made_from_all(monkeypatch: pytest
         raise AssertionError("patches alone say too little here")
 
     monkeypatch.setattr(autoencoder, "distinct", refuse)
-    model.encode(few(1, 3, 8, 8, 4, 2, 0))
+    pictures = few(1, 3, 8, 8, 4, 2, 0)
+    with torch.no_grad():
+        assert torch.equal(model.encode(pictures), model.tokens_of(to_float(pictures[:, None])))

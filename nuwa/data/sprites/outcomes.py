@@ -67,7 +67,7 @@ def _orders(number: int) -> list[tuple[int, ...]]:
 def _chances(scenes: Scenes, split: str, slots: tuple[int, ...]) -> Floats:
     """How likely every choice of actions and these starts are, filled in this order: (b, 10, …), an axis a slot, by number.
 
-    Up to a factor of each scene that the actions do not change.
+    Up to a factor of each scene that the actions do not change; the choices are those of :func:`nuwa.data.sprites.draw_clips`.
     """
     b, kinds, board = len(scenes), len(actions.ACTIONS), len(world.PLACES)
     passed = np.zeros((b, board), dtype=bool)

@@ -235,6 +235,7 @@ def test_one_judge_serves_a_family(fid_inception, registry, of_random_weights, m
     for kind, protocol in ((FID, ttur.FID), (KID, ttur.KID), (InceptionScore, ttur.INCEPTION_SCORE)):
         metric = kind(of_random_weights(protocol, fid_inception), judge=judge)
         metric.update(make_pictures(2, 40, 50), **({} if kind is InceptionScore else {"real": True}))
+        assert metric.given is judge
 
 
 class TestInterrupted:
