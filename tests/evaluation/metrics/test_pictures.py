@@ -231,11 +231,12 @@ def test_a_judge_that_prepares_otherwise_is_refused(fid_inception, registry, of_
 
 def test_one_judge_serves_a_family(fid_inception, registry, of_random_weights, make_pictures):
     registry(fid_inception)
-    judge = load_judge(of_random_weights(ttur.FID, fid_inception), fid_inception.parent)
+    judge, asked = load_judge(of_random_weights(ttur.FID, fid_inception), fid_inception.parent), []
+    judge.register_forward_hook(lambda *_: asked.append(kind))
     for kind, protocol in ((FID, ttur.FID), (KID, ttur.KID), (InceptionScore, ttur.INCEPTION_SCORE)):
         metric = kind(of_random_weights(protocol, fid_inception), judge=judge)
         metric.update(make_pictures(2, 40, 50), **({} if kind is InceptionScore else {"real": True}))
-        assert metric.given is judge
+    assert asked == [FID, KID, InceptionScore]
 
 
 class TestInterrupted:
