@@ -21,6 +21,9 @@ from reports.tables import tidy
 
 AnyRecord = Record | SpeedRecord | AblationRecord
 
+RUN = "record.json"
+"""Of a run, which says its name itself; a record that was put among others has the name of its file."""
+
 _READERS: Mapping[object, Callable[[Path], AnyRecord]] = {
     run_records.SCHEMA: read_record,
     speed_records.SCHEMA: read_speed,
@@ -58,7 +61,8 @@ def read_any(path: str | Path) -> AnyRecord:
 def collect(records: Path, runs: Path) -> Collected:
     """The records ``records/*.json``, ``runs/*/record.json`` and ``runs/*/*/record.json``, each content once.
 
-    A later record whose name is taken gets its place behind it.
+    A record of ``records`` has the name of its file, one of a run the name that it says. A later one whose name is taken gets
+    its place behind it.
     """
     found = Collected()
     directions: dict[str, bool] = {}
@@ -77,7 +81,7 @@ def collect(records: Path, runs: Path) -> Collected:
 def _places(records: Path, runs: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted(records.glob("*.json")):
         yield path, f"{records.name}/{path.name}"
-    for path in sorted([*runs.glob("*/record.json"), *runs.glob("*/*/record.json")]):
+    for path in sorted([*runs.glob(f"*/{RUN}"), *runs.glob(f"*/*/{RUN}")]):
         yield path, f"{runs.name}/{path.parent.relative_to(runs).as_posix()}"
 
 
@@ -101,12 +105,12 @@ def _add(found: Collected, record: AnyRecord, path: Path, place: str) -> None:
     kind = kinds[type(record)]
     name = next((name for name, known in kind.items() if known == record), None)
     if name is None:
-        name = record.name
+        name = wanted = record.name if path.name == RUN else path.stem
         if name in kind:
-            name = f"{record.name} ({place})"
+            name = f"{wanted} ({place})"
             found.notes.append(
-                f"Another record is named {record.name!r} too: it stands as {name!r}; the two are kept apart."
+                f"Another record is named {wanted!r} too: it stands as {name!r}; the two are kept apart."
             )
         kind[name] = record
-    if path.name == "record.json" and isinstance(record, Record):
+    if path.name == RUN and isinstance(record, Record):
         found.folders.setdefault(name, path.parent)

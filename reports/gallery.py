@@ -41,8 +41,7 @@ SHOWN = {
     "tv2v": Shown(made=("masked-condition", "zero-shot"), given="given"),
 }
 
-_CELL, _GAP, _MARGIN, _LINE, _NAME = 96, 10, 24, 16, 118  # pixels
-_SAMPLE = 2 * _CELL + 4 * _GAP  # given, an arrow, made
+_CELL, _GAP, _MARGIN, _LINE, _NAME = 96, 10, 24, 16, 118  # pixels; cells have at least so many
 _ROOM = 18  # below a row
 _HOLD_MS = 1200  # the last frame stays
 
@@ -56,7 +55,8 @@ def gallery(runs: Mapping[str, Run]) -> bytes | None:
     rows = [row for row in rows if row.samples or row.note]
     if not any(row.samples for row in rows):
         return None
-    frames = [_frame(rows, number) for number in range(max(row.length for row in rows))]
+    cell = _cell(rows)
+    frames = [_frame(rows, number, cell) for number in range(max(row.length for row in rows))]
     durations = [FRAME_MS] * (len(frames) - 1) + [_HOLD_MS]
     buffer = io.BytesIO()
     frames[0].save(
@@ -101,48 +101,70 @@ def _frames(sample: Sample, label: str) -> list[Image.Image]:
     return picture.frames()
 
 
-def _frame(rows: Sequence[_Row], number: int) -> Image.Image:
+def _cell(rows: Sequence[_Row]) -> int:
+    """Side of a cell that a whole factor makes small pictures fill: 96 for 32 pixels, 128 for 64."""
+    side = max(max(_frames(sample, row.made)[0].size) for row in rows for sample in row.samples)
+    return -(-_CELL // side) * side if side < _CELL else _CELL
+
+
+def _width(cell: int) -> int:
+    """Of a sample: given, an arrow, made."""
+    return 2 * cell + 4 * _GAP
+
+
+def _frame(rows: Sequence[_Row], number: int, cell: int) -> Image.Image:
     """The whole gallery at frame ``number`` of its clips."""
-    height = sum(row.above + _CELL + _ROOM for row in rows) - _ROOM
-    image = Image.new("RGB", (2 * _MARGIN + _NAME + SAMPLES * _SAMPLE - 2 * _GAP, 2 * _MARGIN + height), LIGHT.paper)
+    height, sample_width = sum(row.above + cell + _ROOM for row in rows) - _ROOM, _width(cell)
+    size = (2 * _MARGIN + _NAME + SAMPLES * sample_width - 2 * _GAP, 2 * _MARGIN + height)
+    image = Image.new("RGB", size, LIGHT.paper)
     draw, top = ImageDraw.Draw(image), _MARGIN
     for row in rows:
         top += row.above
-        middle = top + _CELL // 2
+        middle = top + cell // 2
         draw.text((_MARGIN, middle - 12), row.task.upper(), LIGHT.ink, font(18, bold=True), anchor="lm")
         for line, text in enumerate(wrapped(TASKS[row.task].title, font(11), _NAME - _GAP)):
             draw.text((_MARGIN, middle + 8 + 13 * line), text, LIGHT.muted, font(11), anchor="lm")
         draw.text((_MARGIN + _NAME, middle), drawable(row.note), LIGHT.muted, font(11), anchor="lm")
         for column, sample in enumerate(row.samples):
-            _card(image, draw, row, sample, number, (_MARGIN + _NAME + column * _SAMPLE, top))
-        top += _CELL + _ROOM
+            _card(image, draw, row, sample, number, (_MARGIN + _NAME + column * sample_width, top), cell)
+        top += cell + _ROOM
     return image
 
 
 def _card(
-    image: Image.Image, draw: ImageDraw.ImageDraw, row: _Row, sample: Sample, number: int, corner: tuple[int, int]
+    image: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    row: _Row,
+    sample: Sample,
+    number: int,
+    corner: tuple[int, int],
+    cell: int,
 ) -> None:
     left, top = corner
     if row.told:
-        lines = wrapped(sample.caption, font(11), _SAMPLE - 2 * _GAP)
+        lines = wrapped(sample.caption, font(11), _width(cell) - 2 * _GAP)
         for line, text in enumerate(lines):
             draw.text((left, top - 4 - _LINE * (len(lines) - line)), text, LIGHT.ink, font(11))
     if row.given is None:
-        left += (_CELL + 2 * _GAP) // 2  # in the middle
+        left += (cell + 2 * _GAP) // 2  # in the middle
     else:
-        _paste(image, draw, _frames(sample, row.given), number, (left, top))
-        left += _CELL + 2 * _GAP
-        y = top + _CELL // 2
+        _paste(image, draw, _frames(sample, row.given), number, (left, top), cell)
+        left += cell + 2 * _GAP
+        y = top + cell // 2
         draw.line((left - 2 * _GAP + 3, y, left - 4, y), LIGHT.muted, 2)
         draw.polygon([(left - 4, y - 4), (left - 4, y + 4), (left, y)], LIGHT.muted)
-    _paste(image, draw, _frames(sample, row.made), number, (left, top))
+    _paste(image, draw, _frames(sample, row.made), number, (left, top), cell)
 
 
 def _paste(
-    image: Image.Image, draw: ImageDraw.ImageDraw, frames: list[Image.Image], number: int, corner: tuple[int, int]
+    image: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    frames: list[Image.Image],
+    number: int,
+    corner: tuple[int, int],
+    cell: int,
 ) -> None:
-    small = enlarged(frames[min(number, len(frames) - 1)], _CELL)
-    image.paste(small, corner)
-    draw.rectangle(
-        (corner[0] - 1, corner[1] - 1, corner[0] + small.width, corner[1] + small.height), outline=LIGHT.grid
-    )
+    small = enlarged(frames[min(number, len(frames) - 1)], cell)
+    left, top = corner[0] + (cell - small.width) // 2, corner[1] + (cell - small.height) // 2
+    image.paste(small, (left, top))
+    draw.rectangle((left - 1, top - 1, left + small.width, top + small.height), outline=LIGHT.grid)

@@ -113,7 +113,7 @@ def test_the_order_is_said_in_every_report(record: AblationRecord, published: pd
         "The paper's order in FID-vid, NN < FN < FF, does not hold at this scale, on sketch to video: our means are FN "
     )
     assert ablation_summary.tables(record, published)[0].notes[0][1].startswith(said)
-    write_ablation(tmp_path / "records" / "a.json", record)
+    write_ablation(tmp_path / "records" / "ablate-attention.json", record)
     write_all_tables(collect(tmp_path / "records", tmp_path), tmp_path / "out")
     for name in ("table6-ablate-attention.md", "ablate-attention-summary.md"):
         assert (tmp_path / "out" / name).read_text(encoding="utf-8").replace("\\", "").count(

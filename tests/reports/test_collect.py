@@ -67,7 +67,7 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], bool, str]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_record_that_cannot_be_believed_is_refused(small: Callable[..., Record], tmp_path: Path, damage: str) -> None:
     change, sign, reason = DAMAGES[damage]
-    write_record(tmp_path / "records" / "a.json", small())
+    write_record(tmp_path / "records" / "good.json", small())
     write_record(tmp_path / "records" / "bad.json", small("bad"))
     edit(tmp_path / "records" / "bad.json", change, sign)
     found = collect(tmp_path / "records", tmp_path / "runs")
@@ -170,7 +170,18 @@ def test_runs_of_all_tasks_are_found_in_their_folder(small: Callable[..., Record
     write_record(folder / "record.json", small())
     write_record(tmp_path / "records" / "tiny.json", small())
     found = collect(tmp_path / "records", tmp_path / "runs")
-    assert (list(found.records), found.folders, found.notes) == (["good"], {"good": folder}, [])
+    assert (list(found.records), found.folders, found.notes) == (["tiny"], {"tiny": folder}, [])
+
+
+def test_committed_records_have_the_names_of_their_files(small: Callable[..., Record], tmp_path: Path) -> None:
+    """Sessions call a record by its task, so those of two presets have one name."""
+    for preset, value in (("tiny", 5.0), ("small", 4.9)):
+        write_record(
+            tmp_path / "records" / f"{preset}-t2i.json",
+            small("t2i", rows=(row(dataclasses.replace(NUMBER, value=value)),)),
+        )
+    found = collect(tmp_path / "records", tmp_path / "runs")
+    assert (list(found.records), found.notes) == (["small-t2i", "tiny-t2i"], [])
 
 
 def test_a_damaged_ablation_is_refused(tmp_path: Path) -> None:

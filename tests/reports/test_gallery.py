@@ -23,13 +23,13 @@ def run(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path])
     return read_run(make_run(tmp_path_factory.mktemp("run") / "run"))
 
 
-def clip(seed: int, frames: int = 1) -> Picture:
-    """Noise of 32 pixels."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (frames, 32, 32, 3), dtype=np.uint8)
+def clip(seed: int, frames: int = 1, side: int = 32) -> Picture:
+    """Noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (frames, side, side, 3), dtype=np.uint8)
     first, *others = [Image.fromarray(frame) for frame in pixels]
     buffer = io.BytesIO()
     first.save(buffer, "WEBP", save_all=True, append_images=others, duration=FRAME_MS, lossless=True, exact=True)
-    return Picture(data=buffer.getvalue(), mime="image/webp", width_px=32, height_px=32, num_frames=frames)
+    return Picture(data=buffer.getvalue(), mime="image/webp", width_px=side, height_px=side, num_frames=frames)
 
 
 def of(run: Run, *pictures: dict[str, Picture | None]) -> Run:
@@ -47,11 +47,12 @@ def shown(made: bytes | None) -> list[np.ndarray]:
     return found
 
 
-def has(page: np.ndarray, image: Image.Image) -> bool:
-    """Whether it is there, each pixel three pixels wide and high."""
-    wanted = np.array(image.convert("RGB")).repeat(3, axis=0).repeat(3, axis=1)
-    corners = np.argwhere((page[:-95, :-95] == wanted[0, 0]).all(-1))
-    return any(np.array_equal(page[y : y + 96, x : x + 96], wanted) for y, x in corners)
+def has(page: np.ndarray, image: Image.Image, factor: int = 3) -> bool:
+    """Whether it is there, each pixel so many pixels wide and high."""
+    wanted = np.array(image.convert("RGB")).repeat(factor, axis=0).repeat(factor, axis=1)
+    side = len(wanted)
+    corners = np.argwhere((page[: 1 - side, : 1 - side] == wanted[0, 0]).all(-1))
+    return any(np.array_equal(page[y : y + side, x : x + side], wanted) for y, x in corners)
 
 
 def test_every_task_has_its_labels() -> None:
@@ -73,6 +74,29 @@ def test_tasks_come_in_their_order_and_three_samples_of_each(run: Run) -> None:
     (page, _), (alone,) = shown(gallery({"t2v": clips, "t2i": pictures})), shown(gallery({"t2i": pictures}))
     assert [has(page, clip(i).image()) for i in range(4)] == [True, True, True, False]
     assert np.array_equal(page[: len(alone) - 24], alone[:-24])
+
+
+def test_pictures_fill_their_cells_by_a_whole_factor(run: Run) -> None:
+    pages = {
+        side: shown(gallery({"i2i": of(run, {"given": clip(0, side=side), "zero-shot": clip(1, side=side)})}))[0]
+        for side in (32, 48, 64)
+    }
+    for side, factor in ((32, 3), (48, 2), (64, 2)):
+        assert has(pages[side], clip(0, side=side).image(), factor)
+        assert has(pages[side], clip(1, side=side).image(), factor)
+    assert pages[32].shape == pages[48].shape
+    assert pages[64].shape[1] - pages[32].shape[1] == 3 * 2 * (128 - 96)
+
+
+def test_a_picture_that_does_not_fill_its_cell_stands_in_its_middle(run: Run) -> None:
+    (page,) = shown(
+        gallery({"t2i": of(run, {"K = 1": clip(0, side=64)}, {"K = 1": clip(1)}, {"K = 1": clip(2, side=40)})})
+    )
+    small = np.array(clip(2, side=40).image().convert("RGB")).repeat(3, axis=0).repeat(3, axis=1)
+    left, width = 24 + 118 + 2 * (2 * 128 + 40), 2 * 128 + 40 - 20
+    middle = (left + width // 2, len(page) - 24 - 64)
+    y, x = middle[1] - 60, middle[0] - 60
+    assert np.array_equal(page[y : y + 120, x : x + 120], small)
 
 
 def test_samples_that_cannot_be_read_are_left_out(run: Run) -> None:

@@ -283,7 +283,7 @@ def test_both_kinds_of_records_are_told_apart(runs: Path, tmp_path: Path) -> Non
     write_speed(tmp_path / "records" / "bench-cpu.json", make(threads=8))
     found = collect(tmp_path / "records", runs)
     assert list(found.records) == ["eval-t2i"]
-    assert list(found.benchmarks) == ["bench", "bench (runs/bench)"]
+    assert list(found.benchmarks) == ["bench-cpu", "bench"]
 
 
 def test_build_adds_speed_and_patterns(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
