@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +16,9 @@ import torch
 from torch import nn
 
 from evaluation import strict
+from evaluation.ablations.cells import read_cell
 from evaluation.ablations.record import Costs
-from evaluation.ablations.trained import OfTrained
+from evaluation.ablations.trained import OfTrained, Trained, share
 from evaluation.provenance import environment, peak_memory
 from nuwa import files
 from nuwa.attention import cost
@@ -27,6 +29,7 @@ from nuwa.sampling import plan
 from nuwa.system import Nuwa
 from nuwa.tasks import TASKS, Task, of_target
 from nuwa.training.precision import pick_device
+from nuwa.training.prepare import prepare
 from nuwa.training.transformer import TransformerStage, TransformerTraining
 
 FILE = "costs.json"
@@ -34,14 +37,21 @@ WARM_UP, STEPS, DRAWS = 2, 7, 3
 
 
 def costs(config: Mapping[str, Any], seed: int, folder: Path, device: str) -> None:
-    """Measure the model of a trained cell and write ``costs.json``."""
+    """Measure a model such as that of a trained cell and write ``costs.json``.
+
+    What a model takes does not depend on its weights, so this one has learnt for one step: costs can be measured on another
+    machine than the one that trained, without its checkpoints.
+    """
     given = strict.decode(OfTrained, config)
     chosen = pick_device(device)
-    system = Nuwa.from_pretrained(folder.parent / given.trained / "checkpoint", chosen)
     data, preset = given.setting.data_for(given.setting.resolve(seed))
+    trained = strict.decode(Trained, read_cell(folder.parent / given.trained).config)
+    share(folder.parent / trained.tokenizers / "training", folder / "training")
+    once, read = replace(preset, transformer=replace(preset.transformer, steps=1, lead=0)), data()
+    system = prepare(once, read, folder / "training", chosen)
     task = TASKS[given.setting.task]
-    sources = data().sources(preset)
-    found = measure(system, preset.transformer, sources[task.target], task)
+    found = measure(system, preset.transformer, read.sources(preset)[task.target], task)
+    shutil.rmtree(folder / "training")
     files.write_json(folder / FILE, strict.plain(found))
 
 

@@ -18,14 +18,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from evaluation import strict
 from evaluation.ablations import attention
 from evaluation.ablations.attention import AttentionOptions, choices
-from evaluation.ablations.cells import Cell
-from evaluation.ablations.costs import flops, inputs, measure
+from evaluation.ablations.cells import Cell, prepare
+from evaluation.ablations.costs import costs, flops, inputs, measure, read_costs
 from evaluation.ablations.executors import ROOT
-from evaluation.ablations.grids import GridOptions, shared_tokenizers
+from evaluation.ablations.grids import GridOptions, _costs, _scored, _trained, shared_tokenizers
 from evaluation.ablations.record import read_ablation
 from evaluation.ablations.runner import Outcome
 from evaluation.ablations.sizes import SIZES
-from evaluation.ablations.trained import Setting, share, tokenizers_sha256
+from evaluation.ablations.trained import Setting, share, tokenizers, tokenizers_sha256
 from nuwa.attention import Block3D, Full, Nearby3D, cost
 from nuwa.grid import Grid
 from nuwa.model.nuwa import NuwaModel
@@ -200,6 +200,20 @@ def test_costs_are_measured(checkpoint: Path) -> None:
     assert found.decode_steps == 38  # 22 of a frame of 8×8 tokens, and four more for each of the others
     assert 0.1 < found.peak_memory_gib < 16
     assert found.flops > found.attention_flops > 0
+
+
+def test_costs_need_no_trained_weights(tmp_path: Path) -> None:
+    """They are measured where nothing but the tokenizers is left of the run, and leave nothing but their numbers."""
+    choice = choices(replace(SMOKE, pairs=("FN",)).settled())[0]
+    shared = shared_tokenizers([choice])
+    trained = _trained(choice, 0, shared)
+    cell = _costs(choice, _scored(choice, trained))
+    tokenizers(shared.config, shared.seed, prepare(shared, tmp_path), "cpu")
+    prepare(trained, tmp_path)
+    folder = prepare(cell, tmp_path)
+    costs(cell.config, cell.seed, folder, "cpu")
+    assert read_costs(folder).decode_steps == 38
+    assert {path.name for path in folder.iterdir()} == {"cell.json", "costs.json"}
 
 
 def test_grid_options_are_shared() -> None:
