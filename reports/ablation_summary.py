@@ -18,6 +18,7 @@ from reports.ablation import (
     versus_of,
 )
 from reports.ablation import column as made_column
+from reports.ablation_losses import losses_table
 from reports.columns import look_of_column, title_of
 from reports.tables import Cell, Column, Table, build_tables
 
@@ -27,7 +28,7 @@ def tables(record: AblationRecord, published: pd.DataFrame) -> tuple[Table, ...]
     first, *others = build_tables({record.name: as_record(record)}, record.task, published)
     if said := order_said(record, published):
         first = replace(first, notes=(("", said), *first.notes))
-    more = (differences_table(record), costs_table(record))
+    more = (differences_table(record), losses_table(record), costs_table(record))
     return (first, *others, *(t for t in more if t))
 
 

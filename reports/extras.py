@@ -8,36 +8,43 @@ from evaluation.ablations.record import AblationRecord
 from evaluation.speed import SpeedRecord
 from reports import ablation, patterns, speed
 from reports.ablation_figures import curve_panels, quality_panels
+from reports.ablation_losses import losses_table
 from reports.columns import title_of
 from reports.files import slug
 from reports.page import Extra, drawn_twice, figures
 from reports.speed_figures import cost_panels, decoding_panels
 
 
-def ablation_extra(record: AblationRecord) -> Extra:
-    """What the scores of an ablation do not say: what differs significantly, and what it costs."""
-    made = (ablation.differences_table(record), ablation.costs_table(record))
+def ablation_extra(record: AblationRecord, alone: bool = True) -> Extra:
+    """What the scores of an ablation do not say: what differs significantly, losses and costs.
+
+    The record's name stands in the title where it is not ``alone`` of its task.
+    """
+    made = (ablation.differences_table(record), losses_table(record), ablation.costs_table(record))
     seeds = ", ".join(map(str, record.seeds))
+    steps = f", for {record.budget['steps']:,} steps" if "steps" in record.budget else ""
+    title = f"{title_of(record.task)}: differences and costs"
     return Extra(
-        title=f"{title_of(record.task)}: differences and costs",
+        title=title if alone else f"{title}, {record.name}",
         slug=slug(record.name),
         tasks=(record.task,),
-        text=f"Every row was trained and scored alike on {record.scored}, with the seeds {seeds}.",
+        text=f"Every row was trained and scored alike on {record.scored}, with the seeds {seeds}{steps}.",
         tables=tuple(table for table in made if table is not None),
         figures=tuple(figures([*quality_panels(record), *curve_panels(record)])),
     )
 
 
-def speed_extra(name: str, record: SpeedRecord, alone: bool) -> Extra:
+def speed_extra(record: SpeedRecord, signed: str, alone: bool) -> Extra:
     """Tables and plots of a benchmark; with its name in the title where it is not ``alone``."""
     return Extra(
-        title="Speed" if alone else f"Speed: {name}",
-        slug=slug(name),
+        title="Speed" if alone else f"Speed: {record.name}",
+        slug=slug(record.name),
         tasks=("cost",),
         text="What attention costs and what decoding takes; each row first agreed with the reference.",
         tables=tuple(table for made in speed.tables(record).values() for table in made),
         figures=tuple(figures([*cost_panels(record), *decoding_panels(record)])),
         benchmark=record,
+        signed=signed,
     )
 
 

@@ -41,7 +41,7 @@ SHOWN = {
     "tv2v": Shown(made=("masked-condition", "zero-shot"), given="given"),
 }
 
-_CELL, _GAP, _MARGIN, _LINE, _NAME = 96, 10, 24, 16, 118  # pixels; cells have at least so many
+_CELL, _MOST, _GAP, _MARGIN, _LINE, _NAME = 96, 128, 10, 24, 16, 118  # pixels; a cell has 96 to 128
 _ROOM = 18  # below a row
 _HOLD_MS = 1200  # the last frame stays
 
@@ -102,9 +102,15 @@ def _frames(sample: Sample, label: str) -> list[Image.Image]:
 
 
 def _cell(rows: Sequence[_Row]) -> int:
-    """Side of a cell that a whole factor makes small pictures fill: 96 for 32 pixels, 128 for 64."""
-    side = max(max(_frames(sample, row.made)[0].size) for row in rows for sample in row.samples)
-    return -(-_CELL // side) * side if side < _CELL else _CELL
+    """Side of a cell, which a whole factor makes pictures of up to 128 pixels fill: 96 for 32 pixels, 128 for 64."""
+    side = max(max(_shape(sample, row.made)) for row in rows for sample in row.samples)
+    return min(-(-_CELL // side) * side, _MOST)
+
+
+def _shape(sample: Sample, label: str) -> tuple[int, int]:
+    picture = sample.pictures[label]
+    assert picture is not None  # _row leaves out those
+    return picture.width_px, picture.height_px
 
 
 def _width(cell: int) -> int:

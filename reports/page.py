@@ -17,6 +17,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib import figure as mpl_figure
 
+from evaluation.ablations.record import AblationRecord
 from evaluation.protocols import PROTOCOLS
 from evaluation.records import Record
 from evaluation.speed import SpeedRecord
@@ -53,8 +54,8 @@ class Figure:
 class Extra:
     """A section of the page of all tables that no record of a task makes.
 
-    ``tasks`` are those that it is shown with when the page is filtered; ``benchmark`` says how its numbers were made; ``wide``
-    figures stand below each other.
+    ``tasks`` are those that it is shown with when the page is filtered; ``benchmark`` says how its numbers were made and
+    ``signed`` is its signature; ``wide`` figures stand below each other.
     """
 
     title: str
@@ -64,6 +65,7 @@ class Extra:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     benchmark: SpeedRecord | None = None
+    signed: str = ""
     wide: bool = False
 
 
@@ -106,8 +108,12 @@ def build_page(
     notes: Sequence[str],
     extras: Sequence[Extra] = (),
     title: str = "All tables",
+    signed: Mapping[str, str] | None = None,
 ) -> str:
-    """The page of all tables: ``sections``, one a task, ``extras``, then how each record was made."""
+    """The page of all tables: ``sections``, one a task, ``extras``, then how each record was made.
+
+    ``signed`` are the signatures of records by name, where those of ``records`` are not their files'.
+    """
     return (
         _environment()
         .get_template("build.html.j2")
@@ -119,9 +125,15 @@ def build_page(
             notes=notes,
             protocols=protocols(records.values()),
             max_shown=MAX_SHOWN,
+            signed={name: signature(record) for name, record in records.items()} | dict(signed or {}),
             **_assets(),
         )
     )
+
+
+def signature(record: Record | SpeedRecord | AblationRecord) -> str:
+    """Schema and digest of a record, as its file has them."""
+    return f"{record.schema}, sha256 {record.content_sha256}"
 
 
 def tables_page(tables: Sequence[Table]) -> str:
@@ -200,6 +212,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["uri"] = lambda picture: Markup(picture.uri)  # base64, safe by its alphabet
     environment.tests["pixel_art"] = _is_pixel_art
     environment.globals["task_names"] = TASKS
+    environment.globals["ablations"] = [task for task in TASKS if task.startswith("ablate-")]
     return environment
 
 

@@ -190,7 +190,7 @@ def training_table(record: SpeedRecord) -> Table | None:
         _column("step", "s"),
         _column("MFU", "%", better=True),
         _column("target tokens", "/s", better=True),
-        _column("samples a step"),
+        _column("samples a step", better=None),
         _column("peak memory", "GiB"),
     )
     groups = []
@@ -276,7 +276,7 @@ def csv(record: SpeedRecord, group: str) -> str:
     return tidy(record, group).to_csv(index=False, lineterminator="\n")
 
 
-def _column(metric: str, unit: str = "", better: bool = False) -> Column:
+def _column(metric: str, unit: str = "", better: bool | None = False) -> Column:
     return Column(metric=metric, protocol=None, higher_is_better=better, unit=unit, letter=None)
 
 

@@ -31,7 +31,7 @@ PUBLISHED_NOTE = (
 SECONDARY_NOTE = "From a secondary summary; not checked against the paper itself."
 REFERENCE_NOTE = (
     "Reference rows: real data scored as if it were a model's, the tokenizer's reconstruction of the test pictures (what "
-    "the tokenizer allows), and a baseline without skill."
+    "the tokenizer allows), and baselines: an untrained model, and what each task is measured against."
 )
 MARKS_NOTE = (
     "Bold is best and underlined second among models under one protocol, data set and n; those that do not differ clearly "

@@ -15,7 +15,7 @@ from reports.extras import ablation_extra
 from reports.figures import panels, sheet
 from reports.files import ablation_files, all_formats, bytes_file, speed_files, table_files
 from reports.gallery import gallery
-from reports.page import Section, build_page, run_page, study_page
+from reports.page import Section, build_page, run_page, signature, study_page
 from reports.published import load_published
 from reports.runs import Run, read_run
 from reports.sheet import sample_sheet
@@ -118,10 +118,15 @@ def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[P
     tables = ablation_summary.tables(found, published)
     paths = table_files(folder / "table", tables, records, found.task, published)
     paths += ablation_files(folder, "", found)
-    scores = tuple(table for table in tables if not table.slug.endswith(("-differences", "-costs")))  # these are extras
+    scores = tuple(
+        table for table in tables if not table.slug.endswith(("-differences", "-losses", "-costs"))
+    )  # these are extras
     section = Section(title=title_of(found.task), task=found.task, tables=scores)
     page = folder / "report" / "index.html"
-    write_text(page, build_page(records, [section], [], [ablation_extra(found)], title=title_of(found.task)))
+    made = build_page(
+        records, [section], [], [ablation_extra(found)], title_of(found.task), signed={found.name: signature(found)}
+    )
+    write_text(page, made)
     return tables, [*paths, page]
 
 

@@ -48,7 +48,7 @@ def costs(config: Mapping[str, Any], seed: int, folder: Path, device: str) -> No
     trained = strict.decode(Trained, read_cell(folder.parent / given.trained).config)
     share(folder.parent / trained.tokenizers / "training", folder / "training")
     once, read = replace(preset, transformer=replace(preset.transformer, steps=1, lead=0)), data()
-    system = prepare(once, read, folder / "training", chosen)
+    system = prepare(once, read, folder / "training", chosen, workers=0)
     task = TASKS[given.setting.task]
     found = measure(system, preset.transformer, read.sources(preset)[task.target], task)
     shutil.rmtree(folder / "training")

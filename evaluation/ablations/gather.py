@@ -14,13 +14,16 @@ from evaluation.ablations.cells import Cell
 from evaluation.ablations.costs import read_costs
 from evaluation.ablations.record import AblationRow, Curve, Score, Versus
 from evaluation.ablations.statistics import Floats, difference, holm, mean_over
-from evaluation.records import DatasetInfo, MetricValue, PeakMemory, Record, Row, Scalar, Skipped, read_record
+from evaluation.records import DatasetInfo, GitState, MetricValue, PeakMemory, Record, Row, Scalar, Skipped, read_record
 from evaluation.replicates import REPLICATES, read_replicates
 from evaluation.sessions.training import most
 from nuwa.training.loop import LOG
 
 ABOVE_ONE = ("IS", "PSNR")
 """Metrics that are better higher and no share, so nothing bounds them above."""
+
+HELD_OUT = "val_loss"
+"""Of a line of a training's log."""
 
 Metric = tuple[str, str]
 """Name and protocol."""
@@ -85,6 +88,17 @@ class Gathered:
     def record(self) -> Record:
         """Of any cell: what all of them have alike."""
         return next(seed.record for by_seed in self.seeds.values() for seed in by_seed.values())
+
+    @property
+    def git(self) -> GitState:
+        """Of the code that scored: the first cell's commit, dirty where one was or where they differ."""
+        states = [seed.record.git for by_seed in self.seeds.values() for seed in by_seed.values()]
+        if states[0].commit is None:
+            return states[0]
+        return GitState(
+            commit=states[0].commit,
+            dirty=any(state.dirty is not False or state.commit != states[0].commit for state in states),
+        )
 
     @property
     def dataset(self) -> DatasetInfo:
@@ -203,6 +217,7 @@ def read_curve(folder: Path, seed: int) -> Curve:
         seed=seed,
         steps=tuple(line["step"] for line in logged),
         loss=tuple(round(float(line["loss"]), 4) for line in logged),
+        held_out=tuple((line["step"], round(float(line[HELD_OUT]), 6)) for line in logged if HELD_OUT in line) or None,
     )
 
 

@@ -185,8 +185,8 @@ class GridRun:
                 "this run": round(time.monotonic() - self.began, 1),
             },
             peak_memory_gib=gathered.peak_memory_gib,
-            environment=gathered.record.environment,  # where the models were scored; what gathers them may be elsewhere
-            git=self.about.git,
+            environment=gathered.record.environment,  # where the models were scored; what gathers them may be elsewhere,
+            git=gathered.git,  # and at another commit
             command=self.about.command,
         )
         write_ablation(self.options.out / "record.json", record)

@@ -91,11 +91,15 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Training loss at some steps of one seed's training, in nats a token. Equal steps of all rows read the same data."""
+    """Training loss at some steps of one seed's training, in nats a token. Equal steps of all rows read the same data.
+
+    ``held_out`` are pairs of a step and the loss on held-out data after it, which are the same for all rows and seeds.
+    """
 
     seed: int
     steps: tuple[int, ...]
     loss: tuple[float, ...]
+    held_out: tuple[tuple[int, float], ...] | None = strict.optional()
 
     def __post_init__(self) -> None:
         if len(self.steps) != len(self.loss):

@@ -7,16 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import made_ablations as made
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy import stats
 
-from evaluation.ablations.record import AblationRecord, Versus, write_ablation
+from evaluation.ablations.record import AblationRecord, AblationRow, Curve, Versus, write_ablation
 from evaluation.records import Skipped
 from reports import ablation as tables
 from reports import ablation_summary, render
 from reports.__main__ import main
 from reports.ablation_figures import Point, curve_panels, label_sides, quality_panels
+from reports.ablation_losses import losses_table
 from reports.build import write_all_tables
 from reports.collect import collect
 from reports.write import write_ablation_report
@@ -122,6 +125,59 @@ def test_the_order_is_said_in_every_report(record: AblationRecord, published: pd
     assert said.replace("<", "&lt;").replace("'", "&#39;") in (tmp_path / "out" / "index.html").read_text(
         encoding="utf-8"
     )
+
+
+def test_two_ablations_of_one_task_have_their_files_names_everywhere(record: AblationRecord, tmp_path: Path) -> None:
+    """Both say one name themselves; each section, file and row bears its own, and the signature of its file."""
+    longer = replace(record, budget={"steps": 900})
+    for name, each in (("long", longer), ("short", record)):
+        write_ablation(tmp_path / "records" / f"{name}.json", each)
+    write_all_tables(collect(tmp_path / "records", tmp_path), tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    for name, each in (("long", longer), ("short", record)):
+        assert f"differences and costs, {name}</h2>" in page
+        assert page.count(f'<section id="{name}"') == 1
+        assert f"nuwa-ablation-1, sha256 {each.content_sha256}" in page
+        assert f"for {each.budget['steps']:,} steps." in page
+        assert f"{name}: The paper&#39;s order in FID-vid" in page
+        lines = (tmp_path / "out" / f"{name}-seeds.csv").read_text(encoding="utf-8").splitlines()
+        assert {line.split(",")[0] for line in lines[1:]} == {name}
+    assert "nothing was trained" not in page
+
+
+def with_held_out(record: AblationRecord, ends: dict[str, tuple[float, float, float]]) -> AblationRecord:
+    """Losses of three seeds at the end; one more where the last quarter of the 75 steps begins."""
+
+    def curves(row: AblationRow) -> tuple[Curve, ...]:
+        return tuple(
+            replace(curve, held_out=((50, 1.25 * end), (75, end)))
+            for curve, end in zip(row.curves, ends[row.name], strict=True)
+        )
+
+    return replace(record, rows=tuple(replace(row, curves=curves(row)) for row in record.rows))
+
+
+def test_losses_on_held_out_data_are_compared_seed_by_seed(record: AblationRecord, published: pd.DataFrame) -> None:
+    """Student's paired test by scipy, corrected by hand; every loss fell by a fifth in the last quarter."""
+    ends = {"NÜWA-FF": (1.0, 1.1, 1.3), "NÜWA-FN": (0.9, 1.01, 1.19), "NÜWA-NN": (0.8, 1.2, 1.25)}
+    table = losses_table(with_held_out(record, ends))
+    assert table is not None
+    by_name = {row.name: row.cells for row in table.groups[0].rows}
+    for name, (mean, versus, change) in by_name.items():
+        assert mean is not None
+        assert change is not None
+        assert mean.value == pytest.approx(np.mean(ends[name]))
+        assert change.value == pytest.approx(-0.2)
+        if name == "NÜWA-FF":
+            assert versus is None
+            continue
+        p_value = stats.ttest_rel(ends[name], ends["NÜWA-FF"]).pvalue * (2 if name == "NÜWA-FN" else 1)
+        assert versus is not None
+        assert versus.text.endswith(f"p = {p_value:.3f}")
+        assert versus.text.startswith("no significant difference") == (name == "NÜWA-NN")
+    shown = ablation_summary.tables(with_held_out(record, ends), published)
+    assert "ablate-attention-losses" in [each.slug for each in shown]
+    assert losses_table(record) is None
 
 
 def test_the_summary_has_scores_and_differences_side_by_side(record: AblationRecord, published: pd.DataFrame) -> None:

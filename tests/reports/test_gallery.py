@@ -79,12 +79,13 @@ def test_tasks_come_in_their_order_and_three_samples_of_each(run: Run) -> None:
 def test_pictures_fill_their_cells_by_a_whole_factor(run: Run) -> None:
     pages = {
         side: shown(gallery({"i2i": of(run, {"given": clip(0, side=side), "zero-shot": clip(1, side=side)})}))[0]
-        for side in (32, 48, 64)
+        for side in (32, 48, 64, 128)
     }
-    for side, factor in ((32, 3), (48, 2), (64, 2)):
+    for side, factor in ((32, 3), (48, 2), (64, 2), (128, 1)):
         assert has(pages[side], clip(0, side=side).image(), factor)
         assert has(pages[side], clip(1, side=side).image(), factor)
     assert pages[32].shape == pages[48].shape
+    assert pages[64].shape == pages[128].shape
     assert pages[64].shape[1] - pages[32].shape[1] == 3 * 2 * (128 - 96)
 
 

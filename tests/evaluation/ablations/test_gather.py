@@ -16,6 +16,7 @@ from evaluation.ablations.cells import Cell
 from evaluation.ablations.gather import Gathered, bounds, read_seed
 from evaluation.ablations.record import AblationRecord, Curve, read_ablation, write_ablation
 from evaluation.ablations.statistics import difference, mean_over
+from evaluation.records import GitState, read_record, write_record
 from evaluation.replicates import REPLICATES, read_replicates, write_replicates
 
 
@@ -156,7 +157,18 @@ def test_losses_are_those_of_the_training_that_was_scored(tmp_path: Path) -> Non
         '{"step": 25, "time_s": 1.0, "loss": 3.25}\n{"step": 50, "time_s": 2.0, "loss": 2.5, "val_loss": 2.6}\n'
     )
     (row,) = Gathered([config], made.write_cells(tmp_path, [config]), {}).rows({})
-    assert row.curves == (Curve(seed=4, steps=(25, 50), loss=(3.25, 2.5)),)
+    assert row.curves == (Curve(seed=4, steps=(25, 50), loss=(3.25, 2.5), held_out=((50, 2.6),)),)
+
+
+def test_the_commit_is_that_of_the_scores(tmp_path: Path) -> None:
+    """What gathers them may be elsewhere; cells of several commits are of none that can be checked out."""
+    config = made.configs(seeds=(0, 1))[0]
+    done = made.write_cells(tmp_path, [config])
+    assert Gathered([config], done, {}).git == made.cell_record("a", ()).git
+    last = done[config.cells[-1]] / "record.json"
+    for state in (GitState(commit="77aa" * 10, dirty=False), GitState(commit="5d0c9e7f" * 5, dirty=True)):
+        write_record(last, replace(read_record(last), git=state))
+        assert Gathered([config], done, {}).git == GitState(commit="5d0c9e7f" * 5, dirty=True)
 
 
 def test_a_curve_without_a_loss_for_each_step_is_refused() -> None:
