@@ -34,8 +34,8 @@ REFERENCE_NOTE = (
     "the tokenizer allows), and baselines: an untrained model, and what each task is measured against."
 )
 MARKS_NOTE = (
-    "Bold is best and underlined second among models under one protocol, data set and n; those that do not differ clearly "
-    "share a mark."
+    "Bold is best and underlined second among models under one protocol, data set and n, of an ablation among its own rows; "
+    "those that do not differ clearly share a mark."
 )
 SECONDARY = "‡"
 _REFERENCE_ORDER = {"real": 0, "reconstruction": 1, "baseline": 2}
@@ -119,10 +119,10 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
     """Records, by the name they go by, as a tidy frame: one number a row, marked "best" or "second" where it is.
 
     Columns: ``record task data fingerprint row role note metric protocol value ci95_low ci95_high n higher_is_better mark``.
-    Only rows of role "model" are ranked, within one metric, protocol, data set and sample count, where at least two
-    compete; those that do not differ clearly, or print the same, share a mark. ``note`` and, where it is another than the
-    record's, the split are what the record says of the row in its sampling. ValueError where a row gives one metric twice or
-    rows disagree on the direction.
+    Only rows of role "model" are ranked, within one metric, protocol, data set and sample count, those of an ablation within
+    it, where at least two compete; those that do not differ clearly, or print the same, share a mark. ``note`` and, where it is
+    another than the record's, the split are what the record says of the row in its sampling. ValueError where a row gives one
+    metric twice or rows disagree on the direction.
     """
     frame = pd.DataFrame(
         [
@@ -169,8 +169,10 @@ def tidy(records: Mapping[str, Record]) -> pd.DataFrame:
 def _marks(frame: pd.DataFrame) -> pd.Series[str]:
     marks = pd.Series("", index=frame.index, dtype=object)
     models = frame[frame["role"] == "model"]
+    # Rows of an ablation have equal budgets, which those of another one do not share.
+    contest = models["record"].where(models["task"].str.startswith("ablate-"), "")
     for (metric, protocol, *_), rivals in models.groupby(
-        ["metric", "protocol", "data", "fingerprint", "n"], sort=False
+        ["metric", "protocol", "data", "fingerprint", "n", contest.rename("contest")], sort=False
     ):
         if len(rivals) < 2:
             continue
@@ -285,10 +287,12 @@ def _protocol_note(ours: pd.DataFrame, column: Column) -> str:
 def _our_groups(ours: pd.DataFrame, columns: Sequence[Column], looks: Sequence[Look]) -> list[Group]:
     several, footnotes = ours["record"].nunique() > 1, _footnotes(ours)
     groups = []
-    for (data, _), on_data in ours.groupby(["data", "fingerprint"], sort=False):
+    sets = ours.groupby("data", sort=False)["fingerprint"].nunique().to_dict()
+    for (data, fingerprint), on_data in ours.groupby(["data", "fingerprint"], sort=False):
+        where = str(data) if sets[data] == 1 else f"{data}, fingerprint {str(fingerprint)[:8]}"
         kinds: tuple[tuple[Kind, str, pd.DataFrame], ...] = (
-            ("model", f"Models on {data}", on_data[on_data["role"] == "model"]),
-            ("reference", f"Reference rows on {data}", on_data[on_data["role"] != "model"]),
+            ("model", f"Models on {where}", on_data[on_data["role"] == "model"]),
+            ("reference", f"Reference rows on {where}", on_data[on_data["role"] != "model"]),
         )
         for kind, title, part in kinds:
             rows = [

@@ -22,6 +22,7 @@ from reports.ablation_figures import Point, curve_panels, label_sides, quality_p
 from reports.ablation_losses import losses_table
 from reports.build import write_all_tables
 from reports.collect import collect
+from reports.tables import build_tables
 from reports.write import write_ablation_report
 
 
@@ -143,6 +144,15 @@ def test_two_ablations_of_one_task_have_their_files_names_everywhere(record: Abl
         lines = (tmp_path / "out" / f"{name}-seeds.csv").read_text(encoding="utf-8").splitlines()
         assert {line.split(",")[0] for line in lines[1:]} == {name}
     assert "nothing was trained" not in page
+
+
+def test_rows_of_two_ablations_are_not_ranked_with_each_other(record: AblationRecord, published: pd.DataFrame) -> None:
+    """Their budgets differ; so each has its own best one, whatever the other's numbers."""
+    better = with_means(record, {row.name: 0.5 * row.scores[0].mean for row in record.rows})
+    both = {name: tables.as_record(replace(each, name=name)) for name, each in (("short", record), ("long", better))}
+    models = build_tables(both, record.task, published)[0].groups[0].rows
+    best = [row.source for row in models if row.cells[0] is not None and row.cells[0].mark == "best"]
+    assert set(best) == {"short", "long"}
 
 
 def with_held_out(record: AblationRecord, ends: dict[str, tuple[float, float, float]]) -> AblationRecord:

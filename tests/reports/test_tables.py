@@ -94,6 +94,18 @@ def test_data_sets_are_ranked_apart(make_record, key):
     ]
 
 
+def test_data_sets_of_one_name_are_told_apart_by_their_fingerprints(make_record, published):
+    first = make_record(rows=(row("a", metric(1.0)),))
+    second = make_record(
+        rows=(row("a", metric(2.0)),), dataset=dataclasses.replace(first.dataset, fingerprint="77bb" * 16)
+    )
+    groups = build_tables({"one": first, "two": second}, "t2i", published)[0].groups
+    assert [group.title for group in groups if group.kind == "model"] == [
+        f"Models on sprites 1, test-seen, fingerprint {digest}"
+        for digest in (first.dataset.fingerprint[:8], "77bb77bb")
+    ]
+
+
 @settings(max_examples=30, deadline=None)  # a busy machine stops for seconds
 @given(values=st.lists(st.floats(0.1, 100), min_size=2, max_size=6), seed=st.integers(0, 99))
 def test_marks_do_not_depend_on_the_order_of_rows(make_tidy_marks, values, seed):
