@@ -29,6 +29,7 @@ class Preset:
     frames: int = 1  # of a clip; 1 where only pictures are learnt
     sketch: SketchTraining | None = None  # the tokenizer of sketches, where they are learnt
     alone: TransformerTraining | None = None  # how one or a few of the tasks are trained alone, where not as all are
+    sketched: TransformerTraining | None = None  # the same where sketches are read, which say most of the result
 
     def __post_init__(self) -> None:
         if (self.sketch is None) == ("sketch" in self.model.conditions):
@@ -71,13 +72,12 @@ class Preset:
             return self
         needed = {name for task in chosen for name in task.conditions}
         conditions = tuple(name for name in self.model.conditions if name in needed)
+        alone = (self.sketched if "sketch" in conditions else None) or self.alone or self.transformer
         return replace(
             self,
             name=f"{self.name}:{'+'.join(task.name for task in chosen)}",
             model=replace(self.model, conditions=conditions),
-            transformer=replace(
-                self.alone or self.transformer, tasks={task.name: weights[task.name] for task in chosen}, lead=0
-            ),
+            transformer=replace(alone, tasks={task.name: weights[task.name] for task in chosen}, lead=0),
             frames=self.frames if any(task.target == "clip" for task in chosen) else 1,
             sketch=self.sketch if "sketch" in conditions else None,
         )
@@ -113,6 +113,7 @@ def tiny() -> Preset:
         ),
         transformer=TransformerTraining(steps=6800, batch=64, lr=4e-3, lead=800, next_frame=0.6, tasks=EIGHT),
         alone=TransformerTraining(steps=1000, batch=64),
+        sketched=TransformerTraining(steps=800, batch=64),
         sampling=Sampling(guidance=2.0, temperature=0.7),  # the best of a few on the split val
     )
 

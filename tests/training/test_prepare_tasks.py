@@ -96,6 +96,16 @@ def test_all_tasks_are_the_preset_itself(preset: Preset) -> None:
     assert preset.only("ti2i", "i2i").name == "smoke:i2i+ti2i"
 
 
+def test_what_reads_sketches_may_be_trained_in_its_own_way(preset: Preset) -> None:
+    assert preset.alone is not None
+    own = dataclasses.replace(preset, sketched=dataclasses.replace(preset.alone, steps=7))
+    assert [own.only(name).transformer.steps for name in ("s2v", "s2i", "t2v")] == [7, 7, preset.alone.steps]
+    assert own.only("t2v", "s2v").transformer.steps == 7
+    assert preset.only("s2v").transformer.steps == preset.alone.steps
+    neither = dataclasses.replace(preset, alone=None)
+    assert neither.only("s2v").transformer.steps == preset.transformer.steps
+
+
 def test_tasks_that_a_preset_has_not(preset: Preset) -> None:
     with pytest.raises(ValueError, match=r"preset smoke: expected some of its tasks .*, got \('t3v',\)"):
         preset.only("t3v")
