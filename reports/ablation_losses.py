@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from evaluation.ablations.record import AblationRecord, AblationRow, Curve, Versus
-from evaluation.ablations.statistics import Floats, difference, holm, mean_over
+from evaluation.ablations.gather import corrected
+from evaluation.ablations.record import AblationRecord, AblationRow, Versus
+from evaluation.ablations.statistics import Floats, difference, mean_over
 from reports.ablation import column, difference_cell
 from reports.columns import Look
 from reports.tables import Cell, Group, Table, TableRow
@@ -61,37 +62,32 @@ def losses_table(ablation: AblationRecord) -> Table | None:
 
 def _losses(row: AblationRow) -> Losses | None:
     """None where a seed of the row has no held-out losses."""
-    pairs = [curve.held_out for curve in row.curves]
-    if not pairs or any(each is None for each in pairs):
+    measured = [curve.held_out for curve in row.curves if curve.held_out]
+    if not measured or len(measured) < len(row.curves):
         return None
     return Losses(
         seeds=tuple(curve.seed for curve in row.curves),
-        last=np.array([each[-1][1] for each in pairs if each]),
-        late=np.array([_late(curve) for curve in row.curves]),
+        last=np.array([pairs[-1][1] for pairs in measured]),
+        late=np.array([_late(pairs) for pairs in measured]),
     )
 
 
-def _late(curve: Curve) -> float:
-    """The last loss measured before the last quarter of the steps, or the first one after it began."""
-    assert curve.held_out is not None
-    start = LATE * curve.steps[-1]
-    return next((loss for step, loss in reversed(curve.held_out) if step <= start), curve.held_out[0][1])
+def _late(pairs: Sequence[tuple[int, float]]) -> float:
+    """The last loss measured before the last quarter of the steps, or the first one of all."""
+    start = LATE * pairs[-1][0]
+    return next((loss for step, loss in reversed(pairs) if step <= start), pairs[0][1])
 
 
 def _versus(found: Mapping[str, Losses]) -> dict[str, Versus]:
     """Each row less the first, over the seeds that both have."""
     first, *others = found
-    made = {}
+    compared = {}
     for name in others:
         shared = [seed for seed in found[name].seeds if seed in found[first].seeds]
         if shared:
             ours, theirs = (_of(found[each], shared) for each in (name, first))
-            made[name] = difference(ours, _fixed(ours), theirs, _fixed(theirs)), len(shared)
-    corrected = holm([each.p_value for each, _ in made.values()])
-    return {
-        name: Versus(value=each.value, ci95=each.ci95, p_value=each.p_value, p_holm=p_holm, seeds=seeds)
-        for (name, (each, seeds)), p_holm in zip(made.items(), corrected, strict=True)
-    }
+            compared[name] = difference(ours, _fixed(ours), theirs, _fixed(theirs)), len(shared)
+    return corrected(compared)
 
 
 def _of(losses: Losses, seeds: list[int]) -> Floats:

@@ -24,12 +24,17 @@ from reports.tables import Cell, Column, Table, build_tables
 
 
 def tables(record: AblationRecord, published: pd.DataFrame) -> tuple[Table, ...]:
-    """All tables: scores above the published rows, differences, costs; what has nothing to show is left out."""
+    """All tables: scores above the published rows, and what stands beside them; what has nothing to show is left out."""
     first, *others = build_tables({record.name: as_record(record)}, record.task, published)
     if said := order_said(record, published):
         first = replace(first, notes=(("", said), *first.notes))
-    more = (differences_table(record), losses_table(record), costs_table(record))
-    return (first, *others, *(t for t in more if t))
+    return (first, *others, *beside_scores(record))
+
+
+def beside_scores(record: AblationRecord) -> tuple[Table, ...]:
+    """What scores alone do not say: differences from the first row, losses on held-out data, costs."""
+    made = (differences_table(record), losses_table(record), costs_table(record))
+    return tuple(table for table in made if table is not None)
 
 
 def summary_table(record: AblationRecord, published: pd.DataFrame) -> Table:

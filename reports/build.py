@@ -38,7 +38,7 @@ def write_all_tables(found: Collected, out: Path) -> list[Path]:
     # Rows, files and sections bear the names under which records were collected, signatures are those of the files.
     ablations = {name: replace(each, name=name) for name, each in found.ablations.items()}
     records = {**found.records, **{name: ablation.as_record(each) for name, each in ablations.items()}}
-    signed = {name: signature(each) for name, each in (found.records | found.benchmarks | found.ablations).items()}
+    signed = {name: signature(each) for name, each in found.ablations.items()}
     runs = {name: read_run(folder) for name, folder in found.folders.items()}
     of_paper = [*(table.task for table in PAPER_TABLES), "study"]
     sections, paths = [], []
@@ -63,7 +63,7 @@ def write_all_tables(found: Collected, out: Path) -> list[Path]:
     for name, benchmark in found.benchmarks.items():
         named = replace(benchmark, name=name)
         paths += speed_files(out, f"{slug(name)}-", named)
-        extras.append(speed_extra(named, signed[name], alone=len(found.benchmarks) == 1))
+        extras.append(speed_extra(named, signature(benchmark), alone=len(found.benchmarks) == 1))
     paths += [
         bytes_file(out / f"attention-{spec.name}.png", png(patterns.sheet(LIGHT, [spec]))) for spec in patterns.specs()
     ]

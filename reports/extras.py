@@ -6,9 +6,9 @@ from functools import partial
 
 from evaluation.ablations.record import AblationRecord
 from evaluation.speed import SpeedRecord
-from reports import ablation, patterns, speed
+from reports import patterns, speed
 from reports.ablation_figures import curve_panels, quality_panels
-from reports.ablation_losses import losses_table
+from reports.ablation_summary import beside_scores
 from reports.columns import title_of
 from reports.files import slug
 from reports.page import Extra, drawn_twice, figures
@@ -20,7 +20,6 @@ def ablation_extra(record: AblationRecord, alone: bool = True) -> Extra:
 
     The record's name stands in the title where it is not ``alone`` of its task.
     """
-    made = (ablation.differences_table(record), losses_table(record), ablation.costs_table(record))
     seeds = ", ".join(map(str, record.seeds))
     steps = f", for {record.budget['steps']:,} steps" if "steps" in record.budget else ""
     title = f"{title_of(record.task)}: differences and costs"
@@ -29,7 +28,7 @@ def ablation_extra(record: AblationRecord, alone: bool = True) -> Extra:
         slug=slug(record.name),
         tasks=(record.task,),
         text=f"Every row was trained and scored alike on {record.scored}, with the seeds {seeds}{steps}.",
-        tables=tuple(table for table in made if table is not None),
+        tables=beside_scores(record),
         figures=tuple(figures([*quality_panels(record), *curve_panels(record)])),
     )
 

@@ -125,7 +125,7 @@ def build_page(
             notes=notes,
             protocols=protocols(records.values()),
             max_shown=MAX_SHOWN,
-            signed={name: signature(record) for name, record in records.items()} | dict(signed or {}),
+            signed=signed or {},
             **_assets(),
         )
     )
@@ -211,6 +211,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["seconds"] = _seconds
     environment.filters["uri"] = lambda picture: Markup(picture.uri)  # base64, safe by its alphabet
     environment.tests["pixel_art"] = _is_pixel_art
+    environment.filters["signature"] = signature
     environment.globals["task_names"] = TASKS
     environment.globals["ablations"] = [task for task in TASKS if task.startswith("ablate-")]
     return environment

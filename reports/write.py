@@ -118,14 +118,11 @@ def write_ablation_report(folder: str | Path) -> tuple[tuple[Table, ...], list[P
     tables = ablation_summary.tables(found, published)
     paths = table_files(folder / "table", tables, records, found.task, published)
     paths += ablation_files(folder, "", found)
-    scores = tuple(
-        table for table in tables if not table.slug.endswith(("-differences", "-losses", "-costs"))
-    )  # these are extras
+    extra = ablation_extra(found)
+    scores = tuple(table for table in tables if table not in extra.tables)
     section = Section(title=title_of(found.task), task=found.task, tables=scores)
     page = folder / "report" / "index.html"
-    made = build_page(
-        records, [section], [], [ablation_extra(found)], title_of(found.task), signed={found.name: signature(found)}
-    )
+    made = build_page(records, [section], [], [extra], title_of(found.task), signed={found.name: signature(found)})
     write_text(page, made)
     return tables, [*paths, page]
 

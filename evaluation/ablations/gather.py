@@ -13,17 +13,18 @@ import numpy as np
 from evaluation.ablations.cells import Cell
 from evaluation.ablations.costs import read_costs
 from evaluation.ablations.record import AblationRow, Curve, Score, Versus
-from evaluation.ablations.statistics import Floats, difference, holm, mean_over
+from evaluation.ablations.statistics import Difference, Floats, difference, holm, mean_over
 from evaluation.records import DatasetInfo, GitState, MetricValue, PeakMemory, Record, Row, Scalar, Skipped, read_record
 from evaluation.replicates import REPLICATES, read_replicates
 from evaluation.sessions.training import most
 from nuwa.training.loop import LOG
+from nuwa.training.transformer import TransformerStage
 
 ABOVE_ONE = ("IS", "PSNR")
 """Metrics that are better higher and no share, so nothing bounds them above."""
 
-HELD_OUT = "val_loss"
-"""Of a line of a training's log."""
+ALL = TransformerStage.measure
+"""Held-out loss of all tasks in a line of a training's log; where there are several, each has one with its name behind."""
 
 Metric = tuple[str, str]
 """Name and protocol."""
@@ -134,7 +135,7 @@ class Gathered:
         """Losses of the trainings whose models the cells scored."""
         for cell in config.cells:
             if cell in self.done and (trained := cell.config.get("trained")) is not None:
-                yield read_curve(self.done[cell].parent / trained, cell.seed)
+                yield read_curve(self.done[cell].parent / trained, cell.seed, self.record.task)
 
     def _scores(self, name: str) -> Iterator[tuple[Metric, Score]]:
         """The metrics that every seed of a config has."""
@@ -176,11 +177,7 @@ class Gathered:
                         difference(*self._of(name, metric, shared), *self._of(first, metric, shared)),
                         len(shared),
                     )
-            corrected = holm([each.p_value for each, _ in compared.values()])
-            for (name, (each, seeds)), p_holm in zip(compared.items(), corrected, strict=True):
-                found[name, metric] = Versus(
-                    value=each.value, ci95=each.ci95, p_value=each.p_value, p_holm=p_holm, seeds=seeds
-                )
+            found |= {(name, metric): versus for name, versus in corrected(compared).items()}
         if others and not self.seeds[first]:
             self.missing.append(Skipped(id="differences", reason=f"no cell of the first row, {first}, came to its end"))
         return found
@@ -209,15 +206,26 @@ class Gathered:
                         )
 
 
-def read_curve(folder: Path, seed: int) -> Curve:
-    """The losses that a model's training logged."""
+def corrected(compared: Mapping[str, tuple[Difference, int]]) -> dict[str, Versus]:
+    """Differences of some rows from one, each with its number of seeds, corrected by Holm for all of them."""
+    p_values = holm([each.p_value for each, _ in compared.values()])
+    return {
+        name: Versus(value=each.value, ci95=each.ci95, p_value=each.p_value, p_holm=p_holm, seeds=seeds)
+        for (name, (each, seeds)), p_holm in zip(compared.items(), p_values, strict=True)
+    }
+
+
+def read_curve(folder: Path, seed: int, task: str) -> Curve:
+    """The losses that a model's training logged; on held-out data that of ``task``, of whatever else was learnt beside it."""
     lines = (folder / "training" / "transformer" / LOG).read_text(encoding="utf-8").splitlines()
     logged = [json.loads(line) for line in lines]
+    measured = [line for line in logged if ALL in line]
     return Curve(
         seed=seed,
         steps=tuple(line["step"] for line in logged),
         loss=tuple(round(float(line["loss"]), 4) for line in logged),
-        held_out=tuple((line["step"], round(float(line[HELD_OUT]), 6)) for line in logged if HELD_OUT in line) or None,
+        held_out=tuple((line["step"], round(float(line.get(f"{ALL}_{task}", line[ALL])), 6)) for line in measured)
+        or None,
     )
 
 

@@ -93,7 +93,7 @@ class Costs:
 class Curve:
     """Training loss at some steps of one seed's training, in nats a token. Equal steps of all rows read the same data.
 
-    ``held_out`` are pairs of a step and the loss on held-out data after it, which are the same for all rows and seeds.
+    ``held_out`` are pairs of a step and the loss of the scored task on held-out data after it, the same for all rows and seeds.
     """
 
     seed: int

@@ -154,10 +154,11 @@ def test_losses_are_those_of_the_training_that_was_scored(tmp_path: Path) -> Non
     log = tmp_path / "ff-4-abc" / "training" / "transformer" / "log.jsonl"
     log.parent.mkdir(parents=True)
     log.write_text(
-        '{"step": 25, "time_s": 1.0, "loss": 3.25}\n{"step": 50, "time_s": 2.0, "loss": 2.5, "val_loss": 2.6}\n'
+        '{"step": 25, "time_s": 1.0, "loss": 3.25, "val_loss": 3.5}\n'
+        '{"step": 50, "time_s": 2.0, "loss": 2.5, "val_loss": 2.6, "val_loss_s2v": 2.25, "val_loss_t2v": 2.75}\n'
     )
     (row,) = Gathered([config], made.write_cells(tmp_path, [config]), {}).rows({})
-    assert row.curves == (Curve(seed=4, steps=(25, 50), loss=(3.25, 2.5), held_out=((50, 2.6),)),)
+    assert row.curves == (Curve(seed=4, steps=(25, 50), loss=(3.25, 2.5), held_out=((25, 3.5), (50, 2.25))),)
 
 
 def test_the_commit_is_that_of_the_scores(tmp_path: Path) -> None:
