@@ -19,11 +19,11 @@ LATE = 0.75  # of the steps
 
 
 class Losses(NamedTuple):
-    """Held-out losses of a row, one a seed: at the end, and where the last quarter of the steps begins."""
+    """Held-out losses of a row, one a seed: at the end, and where the last quarter of the steps begins, if measured by then."""
 
     seeds: tuple[int, ...]
     last: Floats
-    late: Floats
+    late: Floats | None
 
 
 def losses_table(ablation: AblationRecord) -> Table | None:
@@ -39,7 +39,7 @@ def losses_table(ablation: AblationRecord) -> Table | None:
             cells=(
                 _mean(losses.last, LOSS),
                 difference_cell(versus.get(name), LOSS),
-                _mean(losses.last / losses.late - 1, CHANGE),
+                None if losses.late is None else _mean(losses.last / losses.late - 1, CHANGE),
             ),
         )
         for name, losses in found.items()
@@ -65,17 +65,18 @@ def _losses(row: AblationRow) -> Losses | None:
     measured = [curve.held_out for curve in row.curves if curve.held_out]
     if not measured or len(measured) < len(row.curves):
         return None
+    late = [loss for pairs in measured if (loss := _late(pairs)) is not None]
     return Losses(
         seeds=tuple(curve.seed for curve in row.curves),
         last=np.array([pairs[-1][1] for pairs in measured]),
-        late=np.array([_late(pairs) for pairs in measured]),
+        late=np.array(late) if len(late) == len(measured) else None,
     )
 
 
-def _late(pairs: Sequence[tuple[int, float]]) -> float:
-    """The last loss measured before the last quarter of the steps, or the first one of all."""
+def _late(pairs: Sequence[tuple[int, float]]) -> float | None:
+    """The last loss measured before the last quarter of the steps, None where there is none."""
     start = LATE * pairs[-1][0]
-    return next((loss for step, loss in reversed(pairs) if step <= start), pairs[0][1])
+    return next((loss for step, loss in reversed(pairs) if step <= start), None)
 
 
 def _versus(found: Mapping[str, Losses]) -> dict[str, Versus]:

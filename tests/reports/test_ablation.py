@@ -190,6 +190,15 @@ def test_losses_on_held_out_data_are_compared_seed_by_seed(record: AblationRecor
     assert losses_table(record) is None
 
 
+def test_how_losses_change_is_said_where_they_were_measured_twice(record: AblationRecord) -> None:
+    def curves(row: AblationRow) -> tuple[Curve, ...]:
+        return tuple(replace(curve, held_out=((75, 1.5 + 0.1 * curve.seed),)) for curve in row.curves)
+
+    table = losses_table(replace(record, rows=tuple(replace(row, curves=curves(row)) for row in record.rows)))
+    assert table is not None
+    assert [row.cells[2] for row in table.groups[0].rows] == [None] * len(record.rows)
+
+
 def test_the_summary_has_scores_and_differences_side_by_side(record: AblationRecord, published: pd.DataFrame) -> None:
     table = ablation_summary.summary_table(record, published)
     assert [column.heading for column in table.columns] == [
